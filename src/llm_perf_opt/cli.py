@@ -65,7 +65,8 @@ def take_options(
 @app.command("models")
 def list_registered(
     cards: Annotated[
-        bool, typer.Option("--cards", help="List the models that `compile` has a card for, with their stages instead.")
+        bool,
+        typer.Option("--cards", help="List the model cards, whose names `compile` takes, with their stages instead."),
     ] = False,
 ) -> None:
     """List the registered models."""
@@ -86,7 +87,8 @@ def compile_model(
         typer.Argument(
             metavar="SOURCE",
             help="Any causal decoder of transformers: its config.json, the folder of one, or a model type, as llama, "
-            "for the defaults of it. Else a registered model.",
+            "for the defaults of it; or the name of a model card, as qwen2.5-vl-3b (list them with `modelmeter models "
+            "--cards`). Else a registered model.",
         ),
     ] = None,
     out: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -48,6 +49,19 @@ def test_the_help_is_whole_and_its_examples_run(run: Run, tmp_path: Path, monkey
     examples = [line.partition(" modelmeter ")[2] for line in shown if " modelmeter " in line]
     assert len(examples) == 3
     assert [run(*example.split()).code for example in examples] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("command", ["plan", "solve", "study", "report", "calibrate"])
+def test_a_gpu_is_not_called_a_card_alone_in_the_help_of_options(run: Run, command: str) -> None:
+    """A card is a record of a model, too, in the same commands' neighbours."""
+    shown = " ".join(run(command, "--help").out.split())
+    assert " GPU" in shown
+    assert re.search(r"\bA card\b[:;,]", shown) is None
+
+
+def test_compile_says_that_its_source_may_be_a_model_card(run: Run) -> None:
+    shown = " ".join(re.sub(r"[^\w.,;:()-]+", " ", run("compile", "--help").out).split())
+    assert "name of a model card, as qwen2.5-vl-3b (list them with modelmeter models --cards )" in shown
 
 
 class TestEnd:

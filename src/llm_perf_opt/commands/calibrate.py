@@ -48,7 +48,7 @@ def calibrate(
     measurements: Annotated[Path, typer.Argument(metavar="FILE", help="Measurements as CSV; see below.")],
     *,
     card: Annotated[
-        str, typer.Option("--card", metavar="ID|FILE", help="The card that was measured: an id, or a YAML file.")
+        str, typer.Option("--card", metavar="ID|FILE", help="The GPU that was measured: an id, or a YAML file.")
     ],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The calibration, a YAML file.")],
     engine: Annotated[

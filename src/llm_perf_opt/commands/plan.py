@@ -71,7 +71,7 @@ ModeOption = Annotated[
     ),
 ]
 CardOption = Annotated[
-    list[str] | None, typer.Option("--card", metavar="ID|FILE", help="A card; repeat it. All shipped ones if left out.")
+    list[str] | None, typer.Option("--card", metavar="ID|FILE", help="A GPU; repeat it. All shipped ones if left out.")
 ]
 PerDayOption = Annotated[float | None, typer.Option("--pages-per-day", metavar="N", help="The load.")]
 PerSecondOption = Annotated[float | None, typer.Option("--pages-per-second", metavar="N", help="The load, instead.")]
@@ -82,14 +82,14 @@ PriceOption = Annotated[
     list[str] | None,
     typer.Option(
         "--price", metavar="PRICE",
-        help="Dollars an hour of each card, CARD=DOLLARS, or a price book in YAML; may be repeated. Else public ones.",
+        help="Dollars an hour of each GPU, CARD=DOLLARS, or a price book in YAML; may be repeated. Else public ones.",
     ),
 ]  # fmt: skip
 EngineOption = Annotated[
     str | None,
     typer.Option(
         "--engine", metavar="ENGINE",
-        help="eager or graphs, as measured on cards with such memory, or a calibration of your own. Else bounds only.",
+        help="eager or graphs, as measured on GPUs with such memory, or a calibration of your own. Else bounds only.",
     ),
 ]  # fmt: skip
 ReserveOption = Annotated[
@@ -103,10 +103,10 @@ SequencesOption = Annotated[
     int | None, typer.Option("--max-num-seqs", metavar="N", min=1, help="The most pages that may be in flight.")
 ]
 HeadroomOption = Annotated[
-    float, typer.Option("--headroom", metavar="PART", help="The part of each card's rate that the load is not to use.")
+    float, typer.Option("--headroom", metavar="PART", help="The part of each GPU's rate that the load is not to use.")
 ]
 TensorOption = Annotated[
-    int, typer.Option("--tensor-parallel", metavar="N", min=1, help="Cards that share a model; 1 if left out.")
+    int, typer.Option("--tensor-parallel", metavar="N", min=1, help="GPUs that share a model; 1 if left out.")
 ]
 ExpertOption = Annotated[
     int,
@@ -162,7 +162,7 @@ def plan(
     as_json: JsonOption = False,
     model: ModelOption = DEFAULT,
 ) -> None:
-    """Plan cards, batch and cost of a load of pages. Says what would help, and the settings of engines."""
+    """Plan GPUs, batch and cost of a load of pages. Says what would help, and the settings of engines."""
     from llm_perf_opt.planning.document import to_document
     from llm_perf_opt.planning.memory import UTILISATION_RULE
     from llm_perf_opt.planning.request import PlanRequest, plan_request

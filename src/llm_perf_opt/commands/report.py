@@ -21,7 +21,7 @@ WORKLOAD_HELP: Final = (
     "A page: base, dsocr-standard-v1, gundam, gundam-m, large, small, tiny, or a YAML file of your own."
 )
 HARDWARE_HELP: Final = (
-    "A card: a10, a100-sxm-40gb, a100-sxm-80gb, apple-m1-max, apple-m1-ultra, b200-sxm, h100-pcie, h100-sxm, h200-sxm, "
+    "A GPU: a10, a100-sxm-40gb, a100-sxm-80gb, apple-m1-max, apple-m1-ultra, b200-sxm, h100-pcie, h100-sxm, h200-sxm, "
     "l4, l40s, mi300x, rtx-3090, rtx-4090, rtx-5090, rtx-pro-6000, or a YAML file of your own."
 )
 DTYPE_HELP: Final = (
@@ -110,7 +110,7 @@ PrecisionOption = Annotated[
 ReserveOption = Annotated[
     float | None,
     typer.Option(
-        "--reserve", metavar="GIB", help="Memory that is not for the model, in GiB; else what the card states."
+        "--reserve", metavar="GIB", help="Memory that is not for the model, in GiB; else what the GPU's record states."
     ),
 ]
 PathsOption = Annotated[
@@ -123,7 +123,7 @@ EngineOption = Annotated[
     str | None,
     typer.Option(
         "--engine", metavar="WORD|NAME|FILE",
-        help="Also estimate the times, from measurements: eager or graphs (CUDA graphs), by the memory of the card; or "
+        help="Also estimate the times, from measurements: eager or graphs (CUDA graphs), by the memory of the GPU; or "
         "the name or the file of a calibration.",
     ),
 ]  # fmt: skip
@@ -163,7 +163,7 @@ def report(
     preprocessing: PreprocessingOption = None,
     page: PageOption = None,
 ) -> None:
-    """Predict the time and memory of a workload on a card. Writes a report, module by module."""
+    """Predict the time and memory of a workload on a GPU. Writes a report, module by module."""
     from llm_perf_opt.analytic_run import analyze
     from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
     from llm_perf_opt.data import MemoryReserve

@@ -55,10 +55,10 @@ def solve(
     hardware: Annotated[
         str | None,
         typer.Option(
-            "--hardware", metavar="ID|FILE", help="A card, whose numbers are then names of the question, as card.ratio."
+            "--hardware", metavar="ID|FILE", help="A GPU, whose numbers are then names of the question, as card.ratio."
         ),
     ] = None,
-    dtype: Annotated[str, typer.Option("--dtype", metavar="DTYPE", help="Of the card's matrix products.")] = "bfloat16",
+    dtype: Annotated[str, typer.Option("--dtype", metavar="DTYPE", help="Of the GPU's matrix products.")] = "bfloat16",
     graph: Annotated[
         Path | None, typer.Option("--graph", metavar="FILE", help="Start from this saved module graph.")
     ] = None,

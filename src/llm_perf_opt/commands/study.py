@@ -27,7 +27,7 @@ def study(
     hardware: Annotated[
         list[str] | None,
         typer.Option(
-            "--hardware", metavar="CARD", help="A card, or a YAML file of one; may be repeated. Else all shipped."
+            "--hardware", metavar="CARD", help="A GPU, or a YAML file of one; may be repeated. Else all shipped."
         ),
     ] = None,
     graph: Annotated[

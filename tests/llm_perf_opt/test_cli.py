@@ -51,7 +51,7 @@ def test_the_help_is_whole_and_its_examples_run(run: Run, tmp_path: Path, monkey
     assert [run(*example.split()).code for example in examples] == [0, 0, 0]
 
 
-@pytest.mark.parametrize("command", ["plan", "solve", "study", "report", "calibrate"])
+@pytest.mark.parametrize("command", ["plan", "compare", "solve", "study", "report", "calibrate"])
 def test_a_gpu_is_not_called_a_card_alone_in_the_help_of_options(run: Run, command: str) -> None:
     """A card is a record of a model, too, in the same commands' neighbours."""
     shown = " ".join(run(command, "--help").out.split())

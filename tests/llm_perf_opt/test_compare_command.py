@@ -19,6 +19,7 @@ from llm_perf_opt.cli import app
 from llm_perf_opt.comparison.frontier import find_frontiers
 from llm_perf_opt.evaluators import load_costs
 from llm_perf_opt.runners import write_compared_page
+from llm_perf_opt.visualize import comparison_page
 from modelmeter.model.registry import forget_model
 from modelmeter.support.checked_imports import CheckedFinder
 from modelmeter.support.errors import ModelMeterError, WorkloadError
@@ -92,6 +93,14 @@ def test_work_of_a_page_is_what_the_evaluators_say() -> None:
         assert work["kv_cache_bytes"] == (tokens + 11 + 6) * 12 * 2 * 1280 * 2
         assert row["seconds_alone"]["provenance"] == "bound"
         assert row["usd_per_million_pages"]["value"] > 0
+
+
+def test_it_says_that_only_the_last_position_gets_logits() -> None:
+    """Which is why the peaks are below those of evaluators at their defaults."""
+    printed = " ".join(run(BASE, SMALL, "--page", "1191x1684").split())
+    assert "Only the last position of a prompt gets logits, as in serving engines (`logits_tokens=1`)" in printed
+    page = (Path(__file__).parents[2] / "codegen/formulas/compared.md").read_text(encoding="utf-8")
+    assert comparison_page.LOGITS in page
 
 
 def test_the_smaller_view_is_always_cheaper() -> None:

@@ -42,7 +42,8 @@ ModelsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL...",
-        help="Registered models, folders that `modelmeter compile` wrote, or names of cards, which are compiled first; "
+        help="Registered models, folders that `modelmeter compile` wrote, or names of model cards (`modelmeter models "
+        "--cards`), which are compiled first; "
         "NAME@MODE for a mode of one.",
     ),
 ]
@@ -62,7 +63,7 @@ EngineOption = Annotated[
 ]
 PriceOption = Annotated[
     list[str] | None,
-    typer.Option("--price", metavar="PRICE", help="Dollars an hour of the card, or a price book in YAML."),
+    typer.Option("--price", metavar="PRICE", help="Dollars an hour of the GPU, or a price book in YAML."),
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write a page and JSON here.")]
 
@@ -72,7 +73,7 @@ def compare(
     pages: PagesOption = None,
     output_tokens: OutputTokensOption = 1000,
     prompt_tokens: PromptTokensOption = None,
-    card: Annotated[str, typer.Option("--card", metavar="ID|FILE", help="A card.")] = HARDWARE,
+    card: Annotated[str, typer.Option("--card", metavar="ID|FILE", help="A GPU.")] = HARDWARE,
     engine: EngineOption = None,
     price: PriceOption = None,
     dtype: DtypeOption = DTYPE,
@@ -83,7 +84,7 @@ def compare(
     out: OutOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the certificates.")] = False,
 ) -> None:
-    """Compare models on the same pages: work, bounds and dollars, and the exact frontier between any two."""
+    """Compare models on the same pages: work, bounds, dollars. Finds the exact frontier between any two."""
     from llm_perf_opt.comparison.compare import ComparisonRequest, check_named, compare_models
     from llm_perf_opt.comparison.document import to_document
     from llm_perf_opt.hardware import find_hardware
@@ -176,7 +177,7 @@ def _print(found: Comparison) -> None:
     console = open_table_console()
     console.print(comparison_page.work_table(found).to_rich("of a page, exact"), "", sep="\n")
     console.print(comparison_page.time_table(found).to_rich(), "", sep="\n")
-    print_lines(f"{comparison_page.describe_times(found)}\n")
+    print_lines(f"{comparison_page.LOGITS}\n\n{comparison_page.describe_times(found)}\n")
     if len(found.request.models) <= _MOST_IN_SENTENCES:
         print_lines("\n".join(comparison_page.list_frontiers(found)))
         return

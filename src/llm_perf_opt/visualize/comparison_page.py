@@ -15,6 +15,12 @@ from llm_perf_opt.visualize.table import Table
 
 FIRST_LINE: Final = "<!-- Written by `modelmeter compare`; do not edit. -->"
 
+LOGITS: Final = (
+    "Only the last position of a prompt gets logits, as in serving engines (`logits_tokens=1`); `modelmeter eval` "
+    "takes all positions by default, where a model has that size."
+)
+"""Why the peaks are below those of evaluators at their defaults."""
+
 _WORK: Final = {
     "image_tokens": "image tokens", "tensor_core_flops": "tensor-core FLOPs", "cuda_core_flops": "other FLOPs",
     "io_bytes": "bytes moved", "weight_bytes": "bytes of weights", "kv_cache_bytes": "bytes of cache",
@@ -118,6 +124,7 @@ def _render_page(found: Comparison) -> Iterator[str]:
     yield (
         f"{models}, on pages of {pages} pixels with {found.request.output_tokens:,} text tokens written for each. "
         "Tokens, FLOPs and bytes are exact, of one page alone; each model sees the page as its own processor cuts it. "
+        f"{LOGITS} "
         "Accuracy is no part of this: fewer tokens are cheaper, and may not be enough to read a page."
     )
     yield from ("", "## Work of a page", "", work_table(found).to_markdown())

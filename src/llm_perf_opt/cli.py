@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -68,16 +69,19 @@ def list_registered(
         bool,
         typer.Option("--cards", help="List the model cards, whose names `compile` takes, with their stages instead."),
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with stages and how each is checked.")] = False,
 ) -> None:
-    """List the registered models."""
-    if cards:
+    """List the registered models. What is proved of one: `modelmeter verify --model NAME|DIR`."""
+    from llm_perf_opt.commands.models import describe_cards, describe_models
+
+    if as_json:
+        typer.echo(json.dumps(describe_cards() if cards else describe_models(), indent=2))
+    elif cards:
         from modelmeter.frontend.cards import CARDS
 
-        for card in CARDS.values():
-            typer.echo("\n".join(card.describe()))
-        return
-    for name in list_models():
-        typer.echo(name)
+        typer.echo("\n".join(line for card in CARDS.values() for line in card.describe()))
+    else:
+        typer.echo("\n".join(list_models()))
 
 
 @app.command("compile")
@@ -101,7 +105,12 @@ def compile_model(
     ] = None,
     graph: GraphOption = None,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="What the model is called; else as its config says.")
+        str | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="What the model is called; else what its config says, or the folder it is in.",
+        ),
     ] = None,
     model: ModelOption = DEFAULT,
     save_graph: Annotated[

@@ -16,10 +16,9 @@ from typer.testing import CliRunner
 
 import modelmeter
 from llm_perf_opt.cli import app
-from llm_perf_opt.commands.compile_traced import CHECKS_FILE
 from llm_perf_opt.evaluators import load_costs
 from modelmeter.frontend.archive import read_traced, write_traced
-from modelmeter.frontend.compiled_folder import MANIFEST_FILE, TRACED_FILE, FolderError, open_folder
+from modelmeter.frontend.compiled_folder import CHECKS_FILE, MANIFEST_FILE, TRACED_FILE, FolderError, open_folder
 from modelmeter.frontend.definition import define_model
 from modelmeter.model.registry import forget_model, list_models
 from modelmeter.support.checked_imports import CheckedFinder, DigestError
@@ -147,6 +146,21 @@ def test_a_plan_is_of_prompts_and_has_no_image(folder: Path, tmp_path: Path) -> 
     assert "does not look at pages" in refuse("eval", "request", "--page", "601x803", "--model", str(folder))
 
 
+def test_what_was_checked_of_it_is_shown(folder: Path, tmp_path: Path) -> None:
+    record = json.loads((folder / PACKAGE / CHECKS_FILE).read_text(encoding="utf-8"))
+    written = tmp_path / "checks.json"
+    printed = " ".join(run("verify", "--model", str(folder), "--json", str(written)).split())
+    assert "Polynomial identity test" in printed
+    assert (
+        "Taken from defaults, since the config does not say them: attention_bias = False, mlp_bias = False." in printed
+    )
+    # Three points and one in float32 at the traced depth, and one at full depth, of two stages.
+    assert len(record["checks"]) == 2 * 5
+    assert printed.count("prefill") == printed.count("decode") - printed.count("decode_steps") == 5
+    assert json.loads(written.read_text(encoding="utf-8")) == record
+    assert "no proofs to run" in refuse("verify", "--full", "--model", str(folder))
+
+
 def test_studies_and_a_site_are_of_its_own_formulas(folder: Path, tmp_path: Path) -> None:
     studied = run("study", "prompt-length", "--hardware", "l4", "--model", str(folder))
     assert "NVIDIA L4 24GB up to seq_len = " in studied
@@ -189,6 +203,7 @@ def test_a_folder_takes_no_second_model(copy: Path, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     registered = refuse("compile", "--out", str(copy))
     renamed = refuse("compile", str(config), "--name", "Another", "--out", str(copy))
+    forget_model("another")
     assert f"the folder holds another model; expected deepseek_ocr_costs or no model; found {PACKAGE}" in registered
     assert f"the folder holds another model; expected another_costs or no model; found {PACKAGE}" in renamed
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before

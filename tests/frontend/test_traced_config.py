@@ -110,6 +110,9 @@ def test_a_folder_without_a_config_is_named(tmp_path: Path) -> None:
 def test_a_name_that_nobody_knows_has_near_ones() -> None:
     with pytest.raises(UnknownNameError, match="llama"):
         read_model_config("lama")
+    with pytest.raises(UnknownNameError, match=r"did you mean qwen3 or .*qwen3-vl-4b") as caught:
+        read_model_config("qwen99")
+    assert "known are" not in str(caught.value)
 
 
 def test_the_name_of_a_model_is_that_of_its_config_or_of_its_folder(tmp_path: Path) -> None:
@@ -154,3 +157,27 @@ def test_the_cards_are_listed_with_their_stages() -> None:
     )
     assert "llama-3.1-8b: Llama-3.1-8B, llama; prefill, decode" in lines
     assert "  without the layer that predicts a second token, which transformers does not run" in lines
+    refused = next(number for number, line in enumerate(lines) if line.startswith("minicpm-ocr: "))
+    assert lines[refused].endswith("; not compiled"), "no stage of it is offered"
+    assert lines[refused + 1].startswith("  prefill is refused: linalg_solve_triangular")
+    cards = {card["name"]: card for card in json.loads(CliRunner().invoke(app, ["models", "--cards", "--json"]).output)}
+    assert cards["minicpm-ocr"]["stages"] == []
+    assert [*cards["minicpm-ocr"]["refused"]] == ["prefill", "decode"]
+    assert cards["qwen2.5-vl-3b"]["stages"] == ["vision", "prefill", "decode"]
+    models = json.loads(CliRunner().invoke(app, ["models", "--json"]).output)
+    shipped = next(model for model in models if model["name"] == "deepseek-ocr")
+    assert shipped["stages"] == ["vision", "projector", "prefill", "decode"]
+    assert "FlopCounterMode" in shipped["checks"]["layers"]
+
+
+@pytest.mark.parametrize("name", ["qwen2.5-vl-3b", "llama"])
+def test_a_model_that_is_not_compiled_yet_is_told_from_one_that_nobody_knows(name: str) -> None:
+    from typer.testing import CliRunner
+
+    from llm_perf_opt.cli import app
+
+    problem = str(CliRunner().invoke(app, ["eval", "request", "--model", name]).exception)
+    assert f"compile it first, modelmeter compile {name} --out DIR" in problem
+    assert "no model of this name; found nobody" in str(
+        CliRunner().invoke(app, ["eval", "request", "--model", "nobody"]).exception
+    )

@@ -147,7 +147,9 @@ def open_models(names: Sequence[str], begin: Callable[[str], None]) -> Iterator[
 
         for name in cards:
             if name not in CARDS:
-                raise unknown_name("model", name, sorted({*known, *CARDS}))
+                raise unknown_name(
+                    "model", name, sorted({*known, *(card for card in CARDS if not CARDS[card].refused)})
+                )
     with TemporaryDirectory(prefix="modelmeter-") if cards else nullcontext("") as scratch:
         yield tuple(
             f"{name if name in known else open_folder(name if name not in cards else _compile(name, scratch, begin))}"

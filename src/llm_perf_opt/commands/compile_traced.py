@@ -6,10 +6,16 @@ import json
 import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from llm_perf_opt.commands.compile import describe_files
-from modelmeter.frontend.compiled_folder import MANIFEST_FILE, TRACED_FILE, refuse_other_models, write_manifest
+from modelmeter.frontend.compiled_folder import (
+    CHECKS_FILE,
+    MANIFEST_FILE,
+    TRACED_FILE,
+    refuse_other_models,
+    write_manifest,
+)
 from modelmeter.frontend.config_fields import check_fields, read_fields
 from modelmeter.frontend.sources import check_name, find_config, is_traced
 from modelmeter.model.registry import DEFAULT, list_models
@@ -22,10 +28,7 @@ from modelmeter.support.suggestions import unknown_name
 if TYPE_CHECKING:  # it needs torch
     from modelmeter.frontend.compile import TracedCompilation
 
-__all__ = ["CHECKS_FILE", "compile_source", "is_traced", "list_files", "name_family", "refuse_options"]
-
-CHECKS_FILE: Final = "checks.json"
-"""Beside the evaluators: what was compared, where, and how."""
+__all__ = ["compile_source", "is_traced", "list_files", "name_family", "refuse_options"]
 
 
 class SourceError(ModelMeterError):

@@ -15,13 +15,23 @@ def find_model_name(value: str) -> str:
     Raises
     ------
     FolderError
-        If the folder holds no compiled model.
+        If the folder holds no compiled model, or if this is the name of one that can be compiled and is not yet.
     """
     if value in list_models():
         return value
-    from modelmeter.frontend.compiled_folder import is_folder, open_folder
+    from modelmeter.frontend.compiled_folder import FolderError, is_folder, open_folder
+    from modelmeter.frontend.sources import has_modules
 
-    return open_folder(value) if is_folder(value) else value
+    if is_folder(value):
+        return open_folder(value)
+    from modelmeter.frontend.cards import CARDS  # it takes sympy, which a registered model may do without
+
+    if value in CARDS or has_modules(value):
+        raise FolderError(
+            "this model is not compiled", place="--model", found=value,
+            remedy=f"compile it first, modelmeter compile {value} --out DIR, and name the folder, --model DIR",
+        )  # fmt: skip
+    return value
 
 
 ModelOption = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,12 +38,25 @@ def verify(
     model: ModelOption = DEFAULT,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="Processes side by side.")] = 1,
 ) -> None:
-    """Compare the formulas with traces of torch modules. Exits with 1 on any difference."""
+    """Compare the formulas with traces of torch modules. Exits with 1 on any difference.
+
+    Of a folder that `modelmeter compile` wrote, it shows what was compared when the model was compiled.
+    """
+    from llm_perf_opt.commands.recorded_checks import draw_checks, read_checks, refuse_runs, summarize
     from llm_perf_opt.terminal import open_table_console, show_progress
     from llm_perf_opt.verification.record import ROWS_KEYS
     from modelmeter.analysis.evidence import Evidence
     from modelmeter.support.files import refuse_foreign, refuse_unwritable, write_text
 
+    record = read_checks(model)
+    if record is not None:
+        refuse_runs({"--full": full, "--layer": layer is not None, "--out": out is not None, "--jobs": jobs != 1})
+        if json_file is not None:
+            refuse_foreign(json_file, record)
+            write_text(json_file, json.dumps(record, indent=1) + "\n")
+        open_table_console().print(draw_checks(record))
+        typer.echo(summarize(record))
+        return
     evidence_file = out / EVIDENCE_FILE if full and out is not None else None
     for file, keys in ((json_file, ROWS_KEYS), (evidence_file, [field.name for field in fields(Evidence)])):
         if file is not None:  # now, not after minutes of proofs

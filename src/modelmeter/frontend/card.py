@@ -138,14 +138,15 @@ class Card:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """The stages that formulas are made of."""
+        """The stages that formulas are made of; none is compiled where any is refused."""
         named = ("vision", "prefill", "decode") if self.tower is not None else ("prefill", "decode")
         return tuple(stage for stage in named if stage not in self.refused)
 
     def describe(self) -> Iterator[str]:
         """Yield the lines that list it: its stages, those that are refused and why, and what is left out."""
         of = f", {self.class_name}" if self.class_name else ""
-        yield f"{self.name}: {self.title}, {self.model_type}{of}; {', '.join(self.stages)}"
+        stages = "not compiled" if self.refused else ", ".join(self.stages)
+        yield f"{self.name}: {self.title}, {self.model_type}{of}; {stages}"
         for stage, reason in self.refused.items():
             yield f"  {stage} is refused: {reason}"
         if self.remarks:

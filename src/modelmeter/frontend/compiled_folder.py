@@ -32,6 +32,12 @@ MANIFEST_FILE: Final = "compiled_model.json"
 TRACED_FILE: Final = "traced_model.json"
 """Beside it: what the formulas are made of."""
 
+CHECKS_FILE: Final = "checks.json"
+"""Beside them: what was compared, where, and how."""
+
+RECORDED_CHECKS: Final = "RECORDED_CHECKS"
+"""What has the path of that file beside the record of an opened model; see ``find_beside``."""
+
 FORMAT: Final = 1
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,100}")
@@ -139,6 +145,8 @@ def open_folder(folder: str | os.PathLike[str]) -> str:
         return _load_model(place, manifest)
 
     beside = list_beside(make_serving(manifest.stages, manifest.workload), manifest.page_rule)
+    if CHECKS_FILE in manifest.digests:
+        beside[RECORDED_CHECKS] = str(place.resolve() / CHECKS_FILE)
     register_lazily(manifest.name, Registration(package=manifest.package, load=load, beside=beside))
     return manifest.name
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,8 +58,16 @@ def read_model_config(source: str | os.PathLike[str] | Mapping[str, Any], *, nam
         return make_config(fields, chosen, place=path, is_whole=True)
     model_type = path
     if model_type not in CONFIG_MAPPING:
-        raise unknown_name("model", model_type, sorted({*list_models(), *CARDS, *MODEL_FOR_CAUSAL_LM_MAPPING_NAMES}))
+        names = sorted({*list_models(), *CARDS, *MODEL_FOR_CAUSAL_LM_MAPPING_NAMES})
+        raise unknown_name("model", model_type, names, meant=_find_near(model_type, names))
     return make_config({"model_type": model_type}, name or model_type, place=model_type)
+
+
+def _find_near(name: str, names: Sequence[str]) -> list[str]:
+    """Return names that come close, and cards of the same family: ``qwen3-vl-4b`` for ``qwen99``."""
+    family = "".join(takewhile(str.isalpha, name))
+    cards = [card for card in CARDS if len(family) > 2 and card.startswith(family)]
+    return list(dict.fromkeys([*get_close_matches(name, names), *cards[:3]]))
 
 
 def _find_name(fields: Mapping[str, Any]) -> str:

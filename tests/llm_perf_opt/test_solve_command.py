@@ -32,7 +32,7 @@ def test_where_one_cost_overtakes_another(run: Run) -> None:
 def test_each_technique_of_a_proof_is_said_once_after_by(run: Run) -> None:
     """A quantity alone has the polynomial that it is, and signs that show how it grows."""
     known = run("solve", "prefill.kv_cache_bytes", "--over", "batch_size").out.splitlines()[-1]
-    assert known.startswith("known    proved, by the polynomial that the formula is")
+    assert known.startswith("known    proved, by multiplying the formula out into one polynomial and by ")
     said = known.removeprefix("known    proved, by ").split(" and by ")
     assert len(said) == len(set(said)) >= 1
 

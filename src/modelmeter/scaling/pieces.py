@@ -81,8 +81,8 @@ class Pieces:
         """How it proves, as a noun after *by*."""
         modulus = max(piece.cell.modulus for piece in self.pieces) // self.range.multiple_of
         if modulus == 1:
-            return "the polynomial that the formula is, multiplied out"
-        return f"the polynomial that the formula is on each of {modulus} residue classes, multiplied out"
+            return "multiplying the formula out into one polynomial"
+        return f"multiplying the formula out into a polynomial on each of {modulus} residue classes"
 
     def leading(self) -> tuple[int, Number] | None:
         """Return degree and coefficient of the leading term of a tail, where all classes have the same."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelmeter.analysis.evidence import Evidence
+from modelmeter.model.registry import DEFAULT
 from modelmeter.publishing.book.source import BookInput, write_source
 from modelmeter.publishing.book.study_pages import StudyChapter, list_studies, read_study
 from modelmeter.publishing.book.typesetting import check_engine, typeset
@@ -36,7 +37,8 @@ def publish_book(
     check_engine()
     before = _read_target(target)
     shipped = FOLDER / EVIDENCE_FILE
-    chosen = evidence or (shipped if shipped.is_file() else None)
+    # As in the site: it is of the shipped model, and of the general layers it speaks of that one.
+    chosen = evidence or (shipped if model == DEFAULT and shipped.is_file() else None)
     with show_progress() as begin:
         begin("compile the formulas")
         compiled = compile_graph(read_graph(graph, model), model)

@@ -112,7 +112,8 @@ def build_files(
     from modelmeter.publishing.pages import build_pages_of
     from modelmeter.publishing.site.builder import SiteInput, build_site
 
-    chosen = evidence or (EVIDENCE if EVIDENCE.is_file() else None)
+    # The record of this tree is of the shipped model: of the general layers it speaks of that one.
+    chosen = evidence or (EVIDENCE if model == DEFAULT and EVIDENCE.is_file() else None)
     checks = find_evidence(compiled, None if chosen is None else Evidence.read(chosen))
     definition = compiled.definition
     source = PageInput(

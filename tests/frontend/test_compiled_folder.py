@@ -203,7 +203,7 @@ def test_a_folder_takes_no_second_model(copy: Path, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     registered = refuse("compile", "--out", str(copy))
     renamed = refuse("compile", str(config), "--name", "Another", "--out", str(copy))
-    forget_model("another")
+    assert "another" not in list_models(), "it is refused before it is traced"
     assert f"the folder holds another model; expected deepseek_ocr_costs or no model; found {PACKAGE}" in registered
     assert f"the folder holds another model; expected another_costs or no model; found {PACKAGE}" in renamed
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before

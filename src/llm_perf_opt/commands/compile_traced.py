@@ -99,9 +99,12 @@ def compile_source(
     with explain_missing_extra("tracing any model", "torch, torchinfo and transformers", remedy=INSTALL_TRANSFORMERS):
         from modelmeter.frontend.cards import find_card
         from modelmeter.frontend.config import read_model_config
+        from modelmeter.frontend.definition import name_package
 
-        if find_card(source) is None:
-            read_model_config(source, name=name)
+        card = find_card(source)
+        title = read_model_config(source, name=name).name if card is None else name or card.title
+        if not check:  # now, and not after a minute of traces
+            refuse_other_models(folder, name_package(title))
         from modelmeter.frontend.compile import compile_config
     from modelmeter.compiler import list_targets
 
@@ -116,7 +119,6 @@ def compile_source(
         if check:
             check_files(files, folder)
         else:
-            refuse_other_models(folder, compilation.compiled.definition.package)
             refuse_foreign_files(files, folder)
             write_files(files, folder)
     lines = [describe_files(files, folder, "current" if check else "written")]

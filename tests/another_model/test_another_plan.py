@@ -14,6 +14,7 @@ import pytest
 from attrs import evolve
 from test_another_model import LISTENER, NAME, WRITER, list_foreign_words, run
 
+from llm_perf_opt.comparison.compare import ComparisonRequest, compare_models
 from llm_perf_opt.evaluators import load_costs
 from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.planning.evaluation import ServedModel
@@ -198,3 +199,10 @@ def test_a_model_that_does_not_say_how_it_is_served_is_refused(distribution: lis
         "error: silent-speech: this model does not say how it is served; give it a module serving with SERVING"
     ]
     assert done.stdout == ""
+
+
+def test_a_model_without_pages_is_not_compared_on_pages(costs: Any) -> None:
+    plan = PlanRequest(cards=("l4",))
+    request = ComparisonRequest(models=("deepseek-ocr@tiny", NAME), pages=((601, 803),), output_tokens=7, plan=plan)
+    with pytest.raises(WorkloadError, match=f"^{NAME}: this model does not look at pages, and only pages are compared"):
+        compare_models(request)

@@ -106,8 +106,12 @@ def test_it_says_that_only_the_last_position_gets_logits() -> None:
 def test_the_smaller_view_is_always_cheaper() -> None:
     """More image tokens cost more of everything, whatever is written: stated from the side that is cheaper."""
     printed = run(BASE, SMALL, "--page", "601x803", "--output-tokens", "7")
-    for verb in ("takes fewer FLOPs of matrix products", "moves fewer bytes", "caches fewer bytes"):
+    for verb in (
+        "takes fewer FLOPs of matrix products", "moves fewer bytes", "moves fewer bytes with its operators fused",
+        "caches fewer bytes",
+    ):  # fmt: skip
         assert printed.count(f"601x803: {SMALL} always {verb} than {BASE}.") == 1
+    assert "Frontiers are of one page alone, whose every step reads the weights again" in " ".join(printed.split())
     assert f"{BASE} never" not in printed, "one side of each pair says all"
 
 
@@ -144,13 +148,14 @@ def test_frontiers_are_where_the_evaluators_cross(tiny: Path) -> None:
 
     def evaluate(name: str, metric: str, output: int) -> int:
         if name == TINY:
-            cost = costs.request(**page, max_new_tokens=output)
+            package, sizes = costs, {**page, "max_new_tokens": output}
         else:
-            cost = deepseek_ocr_costs.request(
-                base_size=512, num_width_tiles=1, num_height_tiles=1, prompt_tokens=10, max_new_tokens=output,
-                logits_tokens=1,
-            )  # fmt: skip
-        value: int = getattr(cost, metric)
+            package = deepseek_ocr_costs
+            sizes = {
+                "base_size": 512, "num_width_tiles": 1, "num_height_tiles": 1, "prompt_tokens": 10,
+                "max_new_tokens": output, "logits_tokens": 1,
+            }  # fmt: skip
+        value: int = getattr(package, f"request_{metric}")(**sizes)
         return value
 
     for frontier in found["frontiers"]:
@@ -165,7 +170,9 @@ def test_frontiers_are_where_the_evaluators_cross(tiny: Path) -> None:
             assert (one < other) is says, (frontier["sentence"], output)
         assert frontier["statement"]["known"] == "proved"
         assert frontier["statement"]["certificates"]
-    assert {each["metric"] for each in found["frontiers"]} == {"tensor_core_flops", "io_bytes", "kv_cache_bytes"}
+    assert {each["metric"] for each in found["frontiers"]} == {
+        "tensor_core_flops", "io_bytes", "fused_io_bytes", "kv_cache_bytes",
+    }  # fmt: skip
 
 
 def test_a_folder_of_a_comparison_has_a_page_and_the_numbers(tmp_path: Path) -> None:

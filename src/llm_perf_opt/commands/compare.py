@@ -179,7 +179,8 @@ def _print(found: Comparison) -> None:
     console = open_table_console()
     console.print(comparison_page.work_table(found).to_rich("of a page, exact"), "", sep="\n")
     console.print(comparison_page.time_table(found).to_rich(), "", sep="\n")
-    print_lines(f"{comparison_page.LOGITS}\n\n{comparison_page.describe_times(found)}\n")
+    for words in (comparison_page.LOGITS, comparison_page.describe_times(found), comparison_page.FRONTIERS):
+        print_lines(f"{words}\n")
     if len(found.request.models) <= _MOST_IN_SENTENCES:
         print_lines("\n".join(comparison_page.list_frontiers(found)))
         return

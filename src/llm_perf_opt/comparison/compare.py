@@ -12,6 +12,7 @@ from llm_perf_opt.planning.mix import PageMix
 from llm_perf_opt.planning.page_classes import PageClass
 from llm_perf_opt.planning.plan import Plan
 from llm_perf_opt.planning.request import PlanRequest, plan_request
+from modelmeter.model.serving import find_serving
 from modelmeter.support.errors import ModelMeterError, WorkloadError
 
 FEWEST, MOST = 2, 16
@@ -177,6 +178,11 @@ def _find_twice(listed: Iterable[Any]) -> Any:
 
 def _look(request: ComparisonRequest, label: str, page: tuple[int, int]) -> ModelOnPage:
     name, _, mode = label.partition(MODE_MARK)
+    if find_serving(name).item_sizes:
+        raise WorkloadError(
+            "this model does not look at pages, and only pages are compared", place=label,
+            remedy="plan its requests with modelmeter plan, or ask of its formulas with modelmeter solve",
+        )  # fmt: skip
     found = plan_request(
         evolve(
             request.plan, model=name, page=page, output_tokens=request.output_tokens, modes=(mode,) if mode else (),

@@ -24,6 +24,7 @@ OVER: Final = "max_new_tokens"
 METRICS: Final[Mapping[str, str]] = {
     "tensor_core_flops": "takes fewer FLOPs of matrix products",
     "io_bytes": "moves fewer bytes",
+    "fused_io_bytes": "moves fewer bytes with its operators fused",
     "kv_cache_bytes": "caches fewer bytes",
 }
 """What frontiers are about, and what the cheaper one does."""

@@ -87,6 +87,12 @@ def describe_times(found: Comparison) -> str:
     return words
 
 
+FRONTIERS: Final = (
+    "Frontiers are of one page alone, whose every step reads the weights again. Times take the traffic of fused "
+    "operators, and dollars are those of full cards, where pages share these reads: another model can be cheaper there."
+)
+
+
 def list_frontiers(found: Comparison) -> Iterator[str]:
     """Yield the frontiers as sentences, page by page: each pair from the side that says more."""
     said: set[tuple[object, ...]] = set()
@@ -132,7 +138,7 @@ def _render_page(found: Comparison) -> Iterator[str]:
     yield from ("", "## Frontiers", "")
     yield (
         "The numbers of text tokens for which one model costs less than another, with everything else as above. Each "
-        "is proved by a certificate, which was replayed; `comparison.json` has them."
+        f"is proved by a certificate, which was replayed; `comparison.json` has them. {FRONTIERS}"
     )
     for title, table in list_frontier_tables(found):
         yield from ("", f"**{title}.**", "", table.to_markdown())

@@ -142,6 +142,7 @@ def test_the_strongest_check_stands_beside_a_formula(published: CompiledModel, s
     assert find_strongest(checks, "peak_activation_bytes").startswith("Exact at ")
     claim = entry(site, "stages/decode.html", "io_bytes").partition('<p class="claim">')[2].partition("</p>")[0]
     assert claim.startswith("Proved symbolically (expanded difference is 0): all metrics"), claim
+    assert claim.endswith(" domains."), "which sizes were symbols is said with the other checks"
     assert '<p class="claim">' not in page(site, "stages/request.html"), "its stages have the claims"
 
 

@@ -44,7 +44,7 @@ const PAGE_VIEWS = (refuse) => {
       refuse(`the vendor's programs differ in ${what}`, {
         place: "preprocessing", expected: Object.keys(PROGRAMS).join(" or "),
         found: answers.map(([name, answer]) => `${name}: ${write(answer)}`).join(", "),
-        remedy: "say which one is meant",
+        remedy: "say which one is meant, with --preprocessing or in Python with preprocessing=",
       });
     }
     return answers[0][1];

@@ -115,7 +115,6 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
         f"{module}.py": templates.functions(
             f"{module}.py",
             functions.get(f"{module}.py", []),
-            names=names.get(module),
             likes=likes.get(module),
             steps=steps.get(module.strip("_")),
             metrics=METRICS,

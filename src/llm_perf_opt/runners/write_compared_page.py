@@ -18,8 +18,7 @@ from llm_perf_opt.defaults import HARDWARE
 from llm_perf_opt.planning.request import PlanRequest
 from llm_perf_opt.terminal import show_progress
 from llm_perf_opt.visualize.comparison_page import FIRST_LINE, render_files
-from modelmeter.support.errors import ModelMeterError
-from modelmeter.support.generated_files import StaleError, check_files, write_files
+from modelmeter.support.generator_command import run_generator
 
 COMMAND: Final = "python -m llm_perf_opt.runners.write_compared_page"
 
@@ -66,20 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("models", nargs="*", metavar="MODEL", help="as of `modelmeter compare`; all if left out")
     options = parser.parse_args(arguments)
     out: Path = options.out
-    try:
+
+    def render_all() -> dict[str, str]:
         with show_progress() as begin:
-            files = render(options.models or list(list_models()), begin)
-        if options.check:
-            check_files(files, out)
-        else:
-            write_files(files, out)
-    except StaleError as error:
-        print(f"{error.diff}\n{out} is stale; run {COMMAND} --out {out}", file=sys.stderr)
-        return 1
-    except ModelMeterError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+            return render(options.models or list(list_models()), begin)
+
+    return run_generator(render_all, out, checks=options.check, command=COMMAND, target=out)
 
 
 if __name__ == "__main__":

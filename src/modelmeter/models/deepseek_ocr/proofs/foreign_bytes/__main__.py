@@ -9,8 +9,7 @@ from pathlib import Path
 
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.workload import Workload
-from modelmeter.support.errors import ModelMeterError
-from modelmeter.support.generated_files import StaleError, check_files, write_files
+from modelmeter.support.generator_command import run_generator
 
 COMMAND = "python -m modelmeter.models.deepseek_ocr.proofs.foreign_bytes"
 
@@ -22,19 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is not what it should be")
     options = parser.parse_args(arguments)
     out: Path = options.out
-    try:
-        text = {out.name: make_page()}
-        if options.check:
-            check_files(text, out.parent)
-        else:
-            write_files(text, out.parent)
-    except StaleError as error:
-        print(f"{error.diff}\n{out} is stale; run {COMMAND} --out {out}", file=sys.stderr)
-        return 1
-    except ModelMeterError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return run_generator(lambda: {out.name: make_page()}, out.parent, checks=options.check, command=COMMAND, target=out)
 
 
 def make_page() -> str:

@@ -93,13 +93,14 @@ PADDLEOCR_VL: Final = Card(
     config={
         "text_config": {
             "hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 18, "num_attention_heads": 16,
-            "num_key_value_heads": 2, "head_dim": 128, "vocab_size": 103424, "tie_word_embeddings": True,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 500000.0},
+            "num_key_value_heads": 2, "head_dim": 128, "vocab_size": 103424, "tie_word_embeddings": False,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 500000.0, "mrope_section": [16, 24, 24]},
         },
         "vision_config": {
             "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27, "num_attention_heads": 16,
             "image_size": 384, "patch_size": 14, "spatial_merge_size": 2,
         },
+        "tie_word_embeddings": False,
     },
     tower=Tower(
         sizes=make_grid_sizes(least=2),  # the projector does not copy rows of one cell

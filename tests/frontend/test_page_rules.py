@@ -43,9 +43,9 @@ def test_sizes_are_drawn_on_the_edges_of_cells_too() -> None:
 def test_an_a4_page_by_hand() -> None:
     """1654 / 28 = 59.07 and 2339 / 28 = 83.5..., 84 rows: 59 x 84 cells have fewer pixels than the most."""
     assert PAGE_RULES["qwen2.5-vl-3b"].find_sizes(1654, 2339) == (84, 59)
-    # 59 * 84 * 28 * 28 = 3,885,504 are more than 1536 * 1536 = 2,359,296: sqrt(1654 * 2339 / 2359296) = 1.2805..., and
-    # 1654 / 1.2805 / 28 = 46.13, 2339 / 1.2805 / 28 = 65.24.
-    assert PAGE_RULES["paddleocr-vl"].find_sizes(1654, 2339) == (65, 46)
+    # 59 * 84 * 28 * 28 = 3,885,504 are more than 2,822,400: sqrt(1654 * 2339 / 2822400) = 1.1707..., and
+    # 1654 / 1.1707 / 28 = 50.45, 2339 / 1.1707 / 28 = 71.35.
+    assert PAGE_RULES["paddleocr-vl"].find_sizes(1654, 2339) == (71, 50)
     # 1536 rows, int(1536 * 0.7071) = 1086 columns: 4 x 3 tiles of 384, and the whole page.
     assert PAGE_RULES["smolvlm2-2.2b"].find_sizes(1654, 2339) == (4 * 3 + 1,)
     # 0.7071 is nearest to 2 / 3, of which 6 tiles are the only grid; a page within a tile has none.
@@ -57,9 +57,9 @@ def test_an_a4_page_by_hand() -> None:
 def test_a_page_of_one_row_of_pixels_is_enlarged_or_refused() -> None:
     with pytest.raises(WorkloadError, match="too long for its width; expected sides of which one is at most 200 times"):
         PAGE_RULES["qwen2.5-vl-3b"].find_sizes(1, random.Random(7).randint(201, 10**6))
-    # 28 rows and 5 * 28 columns of pixels are fewer than 147,456, so that both sides grow alike.
+    # 28 rows and 5 * 28 columns of pixels are fewer than 147,384, so that both sides grow alike.
     rows = PAGE_RULES["paddleocr-vl"].find_sizes(5, 1)[0]
-    assert rows == -(-28 * (147456 / (28 * 140)) ** 0.5 // 28)
+    assert rows == -(-28 * (147384 / (28 * 140)) ** 0.5 // 28)
 
 
 def test_views_are_sizes_of_the_evaluators() -> None:

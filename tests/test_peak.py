@@ -15,7 +15,7 @@ from modelmeter.analysis.peak import Candidate, Peak, find_peaks, keep_largest
 from modelmeter.analysis.totals import StageRule
 from modelmeter.core.cost import Elements, Operator, Precision
 from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size, ceil_div, differs, equals, floor_div
+from modelmeter.core.functions import Size, ceil_div, differs, equals, exceeds, floor_div
 from modelmeter.core.size_rules import Rule, substitute_sizes
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, once
@@ -183,9 +183,36 @@ def test_the_peak_of_steps_that_grow_is_in_the_last_one() -> None:
     assert evaluate(formula, {**sizes, "decode_steps": 0}) == 0
 
 
+@pytest.mark.parametrize(("beyond", "large"), [(3, 1), (3, 1000), (9, 1)])
+@pytest.mark.parametrize("prompt", [2, 5, 9, 12])
+def test_the_peak_of_what_runs_up_to_a_step_or_from_one_on_is_that_of_all_steps(
+    beyond: int, large: int, prompt: int
+) -> None:
+    """Where what runs up to the border has more alive than what runs from there on, the peak is on the border."""
+    keys = S + symbol("decode_step")
+    sizes = {"batch_size": 7, "seq_len": prompt, "activation_bits": 16}
+    peaks = [
+        find_step_peak(exceeds(12, keys) * large * B * keys),
+        find_step_peak(exceeds(keys, 11) * B * beyond),
+        find_step_peak(exceeds(keys, 8) * exceeds(11, keys) * B * keys * large),
+    ]
+    for steps in (0, 1, 2, 4, 9, 30):
+        seen = [prompt + step for step in range(1, steps + 1)]
+        expected = [
+            max((large * each for each in seen if each < 12), default=0),
+            max((beyond for each in seen if each > 11), default=0),
+            max((large * each for each in seen if 8 < each < 11), default=0),
+        ]
+        found = [evaluate(peak, {**sizes, "decode_steps": steps}) for peak in peaks]
+        assert found == [14 * each for each in expected]
+
+
 @pytest.mark.parametrize(
     "written",
     [
+        exceeds(9, symbol("decode_step")) * exceeds(7, symbol("decode_step")) * B,
+        exceeds(2 * symbol("decode_step"), 7) * B,
+        exceeds(symbol("decode_step"), 7) * B + 5,
         symbol("seq_len") * B - symbol("decode_step"),
         B * ceil_div(symbol("decode_step"), 7),
         B * differs(symbol("decode_step"), 7),

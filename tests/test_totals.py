@@ -14,7 +14,7 @@ from modelmeter.analysis.totals import add_up, close_loop, sum_over_steps
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.cost import Cost
 from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import CeilDiv, Differs, Size
+from modelmeter.core.functions import CeilDiv, Differs, Exceeds, Size
 from modelmeter.core.metrics import FLOWS, METRICS, MetricName
 from modelmeter.graph.module_node import ModuleNode
 from modelmeter.layers.base import BaseLayer
@@ -70,10 +70,26 @@ def test_a_sum_over_steps_is_written_by_hand() -> None:
     assert sum_over_steps(13, LOOP) == 13 * steps
 
 
+@pytest.mark.parametrize("window", [3, 7, 40])
+def test_a_sum_over_steps_from_a_step_on_is_the_sum_of_each(window: int) -> None:
+    # From the step at which prompt + step exceeds the window on, what a window takes away, and 11 for a mask.
+    beyond = Exceeds(prompt + step, window)
+    flow = 5 * (prompt + step) - beyond * 5 * (prompt + step - window) + 11 * beyond * prompt
+    total = sum_over_steps(flow, LOOP)
+    for count in (0, 1, 2, 5, 6, 50):
+        keys = [min(5 + t, window) for t in range(1, count + 1)]
+        expected = sum(5 * each for each in keys) + 11 * 5 * sum(5 + t > window for t in range(1, count + 1))
+        assert evaluate(total, {"seq_len": 5, "decode_steps": count}) == expected
+
+
 @pytest.mark.parametrize(
     "flow",
     [
         step**2,
+        step**2 * Exceeds(step, 3),
+        Exceeds(2 * step, prompt),
+        Exceeds(prompt, step),
+        Exceeds(step, 3) * Exceeds(step, prompt),
         step * (step + prompt),
         prompt / step,
         2**step,

@@ -1,6 +1,6 @@
-"""A decoder with windows of attention: formulas hold while no window leaves a position out, and more is refused.
+"""A decoder with windows of attention: its formulas on both sides of where a window is full, and on the border.
 
-Of the 130 positions that a window of 131 holds with one to spare, half may be the prompt.
+What is expected is arithmetic, and what FlopCounterMode and the cache of transformers say of unmodified modules.
 """
 
 from __future__ import annotations
@@ -13,45 +13,104 @@ from typing import Any
 import pytest
 
 from modelmeter.model.registry import forget_model
+from modelmeter.support.errors import CountError
 
+WINDOW = 131
 CONFIG: dict[str, Any] = {
     "model_type": "mistral", "hidden_size": 42, "intermediate_size": 58, "num_hidden_layers": 2,
-    "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 14, "vocab_size": 97, "sliding_window": 131,
+    "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 14, "vocab_size": 97, "sliding_window": WINDOW,
 }  # fmt: skip
+
+# The matrices of a layer: queries, keys, values, output, and three of the MLP.
+MATRICES = 42 * 42 + 2 * 42 * 14 + 42 * 42 + 3 * 42 * 58
+
+POINTS = [(7, 3), (129, 1), (130, 1), (131, 1), (132, 2), (100, 67), (401, 29)]
+"""Prompts and steps: below the window, beside its border, across it, and beyond."""
 
 
 @pytest.fixture(scope="module")
-def costs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def compilation() -> Iterator[Any]:
     pytest.importorskip("transformers")
-    from modelmeter.compiler import emit_files
     from modelmeter.frontend.compile import compile_config
+
+    yield compile_config(CONFIG, name="Tiny-Window", points=1)
+    forget_model("tiny-window")
+
+
+@pytest.fixture(scope="module")
+def costs(compilation: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from modelmeter.compiler import emit_files
     from modelmeter.support.generated_files import write_files
 
-    compilation = compile_config(CONFIG, name="Tiny-Window", points=1)
     folder: Path = tmp_path_factory.mktemp("window")
     write_files(emit_files(compilation.compiled), folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
         yield importlib.import_module("tiny_window_costs")
-    forget_model("tiny-window")
 
 
-def test_what_fits_in_the_window_is_as_without_one(costs: Any) -> None:
-    # 2 layers: two products over 65 x 65 for 42 channels; the matrices; and logits of one position.
-    matrices = 42 * 42 + 2 * 42 * 14 + 42 * 42 + 3 * 42 * 58
-    expected = 2 * (2 * 65 * matrices + 4 * 65**2 * 42) + 2 * 42 * 97
-    assert costs.prefill(seq_len=65).tensor_core_flops == expected
+@pytest.mark.parametrize(("prompt", "steps"), POINTS)
+def test_a_step_sees_no_more_than_the_window(costs: Any, prompt: int, steps: int) -> None:
+    # Of each step: the matrices of one position and logits; keys and values of 42 channels of queries.
+    seen = [min(prompt + step, WINDOW) for step in range(1, steps + 1)]
+    expected = sum(2 * (2 * MATRICES + 4 * keys * 42) + 2 * 42 * 97 for keys in seen)
+    assert costs.decode(seq_len=prompt, decode_steps=steps).tensor_core_flops == expected
+    # A prompt is multiplied as a whole rectangle, with a mask.
+    rectangle = 2 * (2 * prompt * MATRICES + 4 * prompt**2 * 42) + 2 * 42 * 97
+    assert costs.prefill(seq_len=prompt).tensor_core_flops == rectangle
 
 
-@pytest.mark.parametrize(
-    ("stage", "sizes"),
-    [
-        ("prefill", {"seq_len": 66}),
-        ("decode", {"seq_len": 65, "decode_steps": 66}),
-        ("request", {"seq_len": 66, "max_new_tokens": 2}),
-    ],
-)
-def test_more_is_refused(costs: Any, stage: str, sizes: dict[str, int]) -> None:
-    with pytest.raises(costs.CostError, match="at most longest_"):
-        getattr(costs, stage)(**sizes)
-    assert costs.decode(seq_len=65, decode_steps=65).kv_cache_bytes == 2 * 130 * 2 * 14 * 2
+@pytest.mark.parametrize(("prompt", "steps"), POINTS)
+def test_what_is_kept_and_multiplied_is_what_transformers_keeps_and_multiplies(
+    costs: Any, prompt: int, steps: int
+) -> None:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+    from transformers import AutoModelForCausalLM, DynamicCache, MistralConfig
+
+    fields = {key: value for key, value in CONFIG.items() if key != "model_type"}
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(MistralConfig(**fields)).eval()
+    cache = DynamicCache(config=model.config)
+
+    def run(tokens: int) -> tuple[int, int]:
+        """Return the FLOPs of a forward with the cache of transformers, and what that holds then."""
+        ids = torch.empty(3, tokens, dtype=torch.int64, device="meta")
+        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+            model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return counter.get_total_flops(), sum(layer.keys.numel() + layer.values.numel() for layer in cache.layers)
+
+    flops, kept = run(prompt)
+    prefill = costs.prefill(batch_size=3, seq_len=prompt)
+    assert (prefill.tensor_core_flops, prefill.kv_cache_bytes) == (flops, 2 * kept)
+    each = [run(1) for _ in range(steps)]
+    decode = costs.decode(batch_size=3, seq_len=prompt, decode_steps=steps)
+    assert (decode.tensor_core_flops, decode.kv_cache_bytes) == (sum(flops for flops, _ in each), 2 * each[-1][1])
+    request = costs.request(batch_size=3, seq_len=prompt, decode_steps=steps)
+    assert request.kv_cache_bytes == decode.kv_cache_bytes
+    assert request.tensor_core_flops == prefill.tensor_core_flops + decode.tensor_core_flops
+
+
+def test_every_metric_of_a_request_adds_up_step_by_step(costs: Any) -> None:
+    # A prompt with one step more is a prompt one longer, as far as its steps go: the flows of one step each.
+    for metric in ("tensor_core_flops", "cuda_core_flops", "io_bytes"):
+        alone = [getattr(costs.decode(seq_len=seq_len, decode_steps=1), metric) for seq_len in range(120, 145)]
+        whole = getattr(costs.decode(seq_len=120, decode_steps=25), metric)
+        assert whole == sum(alone)
+        assert len(set(alone)) > 1
+
+
+def test_all_metrics_are_counted_on_both_sides_and_on_the_border(compilation: Any) -> None:
+    prompts = {each.sizes["seq_len"] for each in compilation.checked if each.stage == "prefill"}
+    assert min(prompts) < WINDOW - 1 < WINDOW < max(prompts)
+    assert WINDOW - 1 in prompts
+    regions = {each.region.least for each in compilation.traced.runs["decode"].forwards}
+    assert regions == {None, WINDOW}
+
+
+def test_a_window_that_is_too_short_for_symbols_is_refused() -> None:
+    pytest.importorskip("transformers")
+    from modelmeter.frontend.compile import compile_config
+
+    with pytest.raises(CountError, match="a window of attention is too short; expected at least 16; found 5"):
+        compile_config({**CONFIG, "sliding_window": 5}, name="Short-Window", points=0)

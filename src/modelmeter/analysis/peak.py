@@ -21,7 +21,7 @@ from modelmeter.algebra.ordering import Ordering
 from modelmeter.algebra.polynomials import Polynomials, read_polynomials
 from modelmeter.analysis.totals import StageRule
 from modelmeter.core.cost import FLOAT32_BITS, Elements, Precision, bits_to_bytes
-from modelmeter.core.functions import BRACKETS, Differs, Equals, Size, equals, exceeds
+from modelmeter.core.functions import BRACKETS, Differs, Equals, Exceeds, Size, equals, exceeds
 from modelmeter.core.size_rules import Rule
 from modelmeter.core.symbols import ANY_LAYER, Dimensions, symbol
 from modelmeter.layers.base import BaseLayer
@@ -97,8 +97,9 @@ def find_peaks(
     stages
         The stages in the order of the documentation.
     loop
-        The stage whose run is one of several steps, if there is one; without a step it has no peak. What is alive in
-        a step must not shrink as the index of the step grows: then the peak is in the last one.
+        The stage whose run is one of several steps, if there is one; without a step it has no peak. What is alive
+        beside an operator must not shrink as the index of the step grows, as far as it runs: then the peak is in the
+        last step, or in the last in which an operator runs.
     rules
         What holds between the sizes, with the numbers put in where ``layers`` has numbers. Nothing else is taken for
         granted; the more is declared, the fewer operators can be the peak.
@@ -123,7 +124,7 @@ def find_peaks(
             times: Size = 1
             if loop is not None and stage == loop.stage:
                 times = exceeds(loop.count, 0)
-                candidates = [_take_last_step(candidate, loop) for candidate in candidates]
+                candidates = [last for candidate in candidates for last in _take_last_steps(candidate, loop)]
             found[stage] += [
                 evolve(candidate, bits=times * holds * candidate.bits, at_most=times * holds * candidate.at_most)
                 for candidate in keep_largest(candidates, rules=declared, dimensions=dimensions)
@@ -134,25 +135,51 @@ def find_peaks(
     return {stage: Peak(operators=tuple(operators)) for stage, operators in found.items()}
 
 
-def _take_last_step(candidate: Candidate, loop: Loop) -> Candidate:
-    """Return what is alive in the last step, where nothing less is in any step before it."""
-    return evolve(
-        candidate,
-        bits=_at_last_step(candidate.bits, loop, candidate.path),
-        at_most=_at_last_step(candidate.at_most, loop, candidate.path),
-    )
+def _take_last_steps(candidate: Candidate, loop: Loop) -> Iterator[Candidate]:
+    """Yield what is alive in the last step, and in the last before it where the operator runs in no later one."""
+    bits, at_most = (list(_list_ends(size, loop, candidate.path)) for size in (candidate.bits, candidate.at_most))
+    for own, limit in zip(bits, at_most, strict=True):
+        yield evolve(candidate, bits=own, at_most=limit)
 
 
-def _at_last_step(size: Size, loop: Loop, place: str) -> sympy.Expr:
+def _list_ends(size: Size, loop: Loop, place: str) -> Iterator[sympy.Expr]:
+    """Yield what is alive in the last step, where nothing less is in any step before it.
+
+    A bracket ``[t + r > s]`` is 1 from some step on. One as ``[s > t + r]`` is 1 up to step s - r - 1: then that is
+    the last one, if there are steps after it.
+    """
     formula = sympy.sympify(size)
     if not formula.has(loop.index):
-        return formula
-    (polynomial,), generators = (read := read_polynomials((formula,))).outputs, read.generators
+        yield formula
+        return
+    read = read_polynomials((formula,))
+    (polynomial,), generators = read.outputs, read.generators
     index = generators.index(loop.index) if loop.index in generators else None
-    inside = [generator for generator in generators if not generator.is_Symbol and generator.has(loop.index)]
-    if index is None or inside or any(powers[index] and number < 0 for powers, number in polynomial.items()):
+    shrinks = index is not None and any(powers[index] and number < 0 for powers, number in polynomial.items())
+    inside = {
+        position: _find_steps(generator, loop)
+        for position, generator in enumerate(generators)
+        if not generator.is_Symbol and generator.has(loop.index)
+    }
+    are_factors = all(powers[position] for position in inside for powers in polynomial)
+    ending = [generators[position] for position, sign in inside.items() if sign == -1]
+    if shrinks or None in inside.values() or not are_factors or len(ending) > 1:
         raise FormulaError("what is alive in a step may shrink with its index", place=place, found=formula)
-    return formula.xreplace({loop.index: loop.count})
+    yield formula.xreplace({loop.index: loop.count})
+    for bracket in ending:
+        least, growing = bracket.args
+        last = sympy.expand(least - growing + loop.index - 1)
+        body = sympy.expand(formula.xreplace({bracket: sympy.S.One}).xreplace({loop.index: last}))
+        has_steps_after = exceeds(growing.xreplace({loop.index: loop.count}), least - 1)
+        yield has_steps_after * bracket.xreplace({loop.index: sympy.S.One}) * body
+
+
+def _find_steps(call: sympy.Expr, loop: Loop) -> int | None:
+    """Return 1 for a bracket that is 1 from some step on, -1 for one that is up to some step, None for others."""
+    if not isinstance(call, Exceeds):
+        return None
+    rest = sympy.expand(call.args[0] - call.args[1])
+    return next((sign for sign in (1, -1) if not sympy.expand(rest - sign * loop.index).has(loop.index)), None)
 
 
 def _find_candidates(

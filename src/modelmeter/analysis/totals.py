@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.core.cost import Cost, Precision, Work, bits_to_bytes
-from modelmeter.core.functions import Size, Triangular, exceeds
+from modelmeter.core.functions import Exceeds, Size, Triangular, exceeds
 from modelmeter.core.fusion import keep_unfused
 from modelmeter.core.metrics import FLOWS, METRICS, MetricName
 from modelmeter.model.loop import Loop
@@ -165,7 +165,7 @@ def sum_over_steps(flow: Size, loop: Loop) -> sympy.Expr:
     Raises
     ------
     FormulaError
-        If ``flow`` is not linear in the index of a step.
+        If ``flow`` is not linear in the index of a step, everywhere or from some step on.
     """
     steps, index = loop.count, loop.index
     growing: list[sympy.Expr] = []
@@ -175,10 +175,42 @@ def sum_over_steps(flow: Size, loop: Loop) -> sympy.Expr:
         (growing if term.has(index) else terms[sympy.S.One]).append(term)
     for term in sympy.Add.make_args(sympy.Add(*growing).expand()) if growing else ():
         rest, power = term.as_independent(index, as_Add=False)
-        if power not in terms:
+        terms.setdefault(power, []).append(rest)
+    sums = {sympy.S.One: steps, index: Triangular(steps)}
+    for power in terms.keys() - sums.keys():
+        found = _sum_from_a_step(power, loop)
+        if found is None:
             raise FormulaError("a step is not linear in its index", place=loop.stage, found=flow)
-        terms[power].append(rest)
-    return sympy.Add(*terms[sympy.S.One]) * steps + sympy.Add(*terms[index]) * Triangular(steps)
+        sums[power] = found
+    # In the order in which they were met: that of a set is another one in each process.
+    total: sympy.Expr = sympy.Add(*(sympy.Add(*rests) * sums[power] for power, rests in terms.items()))
+    return total
+
+
+def _sum_from_a_step(power: sympy.Expr, loop: Loop) -> sympy.Expr | None:
+    """Return the sum of ``[t + r > 0]``, or of ``t [t + r > 0]``, over all steps t; None for anything else.
+
+    With u = max(T + r, 0) and v = max(r, 0), T being the number of steps, the first is u - v. The second is
+    1 + ... + u less 1 + ... + v, less r times the first.
+    """
+    factors = set(sympy.Mul.make_args(power))
+    is_growing = loop.index in factors
+    others = factors - {loop.index}
+    if len(others) != 1 or not isinstance(bracket := others.pop(), Exceeds):
+        return None
+    rest = sympy.expand(bracket.args[0] - bracket.args[1] - loop.index)
+    if rest.has(loop.index):
+        return None
+
+    def count_from(end: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+        """Return the bracket at a step, and how many steps it has been open there."""
+        return bracket.xreplace({loop.index: end}), sympy.expand(end + rest)
+
+    (last, after), (first, before) = count_from(loop.count), count_from(sympy.S.Zero)
+    count = last * after - first * before
+    if not is_growing:
+        return count
+    return last * after * (after + 1) / 2 - first * before * (before + 1) / 2 - rest * count
 
 
 def chain_stages(by_stage: Mapping[str, Cost], stages: Sequence[Stage], *, parameters: Size) -> Cost:

@@ -19,7 +19,7 @@ from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.support import strict_json
 from modelmeter.support.errors import CountError, GraphError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of the file; a model that another version wrote is compiled again."""
 
 _VERSION: Final = "format_version"

@@ -9,11 +9,10 @@ from typing import Any
 import sympy
 import torch
 from attrs import evolve
-from sympy.core.relational import Relational
 from torch import nn
 from transformers import PreTrainedConfig
 
-from modelmeter.core.functions import differs, equals
+from modelmeter.core.functions import Size, differs, equals
 from modelmeter.frontend.cache import CachedShape, make_cache, read_shapes
 from modelmeter.frontend.card import DEFAULT_CLASS, Card, Tower
 from modelmeter.frontend.definition import (
@@ -24,7 +23,6 @@ from modelmeter.frontend.definition import (
     VISION,
     default_text_workload,
     default_vision_workload,
-    limit_context,
     make_vision_dimensions,
     make_vision_stage,
 )
@@ -32,9 +30,10 @@ from modelmeter.frontend.experts import ExpertCosts, describe_experts, learn_exp
 from modelmeter.frontend.modules import Depth, add_tower, build_modules, choose_depth
 from modelmeter.frontend.records import TracedForward, TracedModel, TracedRun, substitute_forward
 from modelmeter.frontend.refusals import name_line
-from modelmeter.frontend.regions import merge_alike
+from modelmeter.frontend.regions import merge_alike, merge_regions
 from modelmeter.frontend.tracing import StageForward, prepare_decode, prepare_prefill, trace_forward
 from modelmeter.frontend.vision import run_vision, trace_vision
+from modelmeter.frontend.windows import TracedRegion, describe_windows, find_windows, list_regions
 from modelmeter.graph.module_graph import ModuleGraph, ModuleNode, join_path, name_group
 from modelmeter.graph.trace import trace_modules
 from modelmeter.support.errors import CountError
@@ -70,10 +69,10 @@ def trace_model(
             )
         runs[VISION] = TracedRun(stage=make_vision_stage(tower), forwards=(forward,))
     shapes, learned = learn_stages(_build_shallow(depth))
-    longest = find_window(config)
+    windows = find_windows(config)
     for name, stage in list_stages(shapes).items():
         begin(f"trace {name}")
-        forwards = _trace_parts(depth, stage, assume_window(name, longest))
+        forwards = _trace_parts(depth, stage, windows)
         runs[name] = TracedRun(stage=TEXT_STAGES[name], forwards=forwards)
     begin("read the module graph")
     graph = trace_graph(model, depth, tower)
@@ -87,14 +86,14 @@ def trace_model(
         graph=graph,
         traced_paths={node.path: tuple(_list_members(graph, node, depth)) for node in graph.walk()},
         runs=runs,
-        dimensions=limit_context(TEXT_DIMENSIONS if tower is None else make_vision_dimensions(tower), longest),
-        default_workload=default_text_workload(longest)
+        dimensions=TEXT_DIMENSIONS if tower is None else make_vision_dimensions(tower),
+        default_workload=default_text_workload()
         if tower is None or image_tokens is None
-        else default_vision_workload(tower, image_tokens, longest),
+        else default_vision_workload(tower, image_tokens),
         image_tokens=image_tokens,
         checks="",
-        longest_context=longest,
-        conventions={**describe_experts(learned), **describe_window(longest)},
+        windows=windows,
+        conventions={**describe_experts(learned), **describe_windows(windows)},
     )
     check_alike(traced)
     return traced, depth
@@ -135,50 +134,38 @@ CACHED = sympy.Symbol("cached", integer=True, positive=True)
 """Positions in the cache when a step begins: ``seq_len + decode_step - 1``."""
 
 
-def describe_window(longest: int | None) -> dict[str, str]:
-    """Return the counting rule for windows, where there are any."""
-    if longest is None:
-        return {}
-    return {
-        "Windows": f"The smallest window of attention leaves out no position up to {longest} of them. The formulas "
-        "hold up to there, and evaluators refuse more: a prompt has at most half of them, and what follows the rest."
-    }
-
-
-def find_window(config: PreTrainedConfig) -> int | None:
-    """Return how many positions the smallest window of attention holds without leaving any out, if there is one."""
-    text = config.get_text_config()
-    sizes = [getattr(text, name, None) for name in ("sliding_window", "attention_chunk_size")]
-    found = [size - 1 for size in sizes if type(size) is int and size > 0]
-    return min(found) if found else None
-
-
-def assume_window(stage: str, longest: int | None) -> tuple[Relational, ...]:
-    """Return the sizes of a stage at which no window leaves out a position."""
-    if longest is None:
-        return ()
-    if longest < LEAST_WINDOW:
-        raise CountError("a window of attention is too short", expected=f"at least {LEAST_WINDOW}", found=longest + 1)
-    return (
-        sympy.Le(TEXT_DIMENSIONS.symbol("seq_len"), longest) if stage == PREFILL else sympy.Le(CACHED, longest - 1),
-    )
-
-
-LEAST_WINDOW = 80
-"""The examples of a trace are below it."""
-
-
-def _trace_parts(depth: Depth, stage: StageForward, assumed: Sequence[Relational]) -> tuple[TracedForward, ...]:
-    """Return the traces for a batch of several and of one, or one trace where they say the same."""
+def _trace_parts(depth: Depth, stage: StageForward, windows: tuple[int, ...]) -> tuple[TracedForward, ...]:
+    """Return the traces for a batch of several and of one in each region, or one trace where they say the same."""
     batch_size = TEXT_DIMENSIONS.symbol("batch_size")
+    symbol, keys = _find_keys(stage)
 
     def build() -> nn.Module:
         return _build_shallow(depth)
 
-    several = trace_forward(build, stage, condition=differs(batch_size, 1), assumed=assumed)
-    one = trace_forward(build, stage.at_one(batch_size), condition=equals(batch_size, 1), assumed=assumed)
+    def trace(stage: StageForward, condition: Size, part: TracedRegion) -> TracedForward:
+        with name_line(part.describe()):
+            forward = trace_forward(build, stage, condition=condition, assumed=part.assumed)
+        return evolve(forward, region=part.region)
+
+    regions = [
+        merge_alike(
+            (
+                trace(stage, differs(batch_size, 1), part),
+                trace(stage.at_one(batch_size), equals(batch_size, 1), part),
+            )
+        )
+        for part in list_regions(symbol, keys, windows)
+    ]
     steps = TEXT_DIMENSIONS.symbol("seq_len") + TEXT_DIMENSIONS.symbol("decode_step") - 1
-    return tuple(substitute_forward(forward, {CACHED: steps}) for forward in merge_alike((several, one)))
+    return tuple(substitute_forward(forward, {CACHED: steps}) for forward in merge_regions(regions))
+
+
+def _find_keys(stage: StageForward) -> tuple[sympy.Symbol, sympy.Expr]:
+    """Return the size that is a symbol in a trace, and the keys that the last position sees without a window."""
+    if stage.sizes.get("cached") == CACHED:
+        return CACHED, CACHED + 1
+    prompt = TEXT_DIMENSIONS.symbol("seq_len")
+    return prompt, prompt
 
 
 def _build_shallow(depth: Depth) -> nn.Module:

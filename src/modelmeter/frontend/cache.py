@@ -56,19 +56,37 @@ class InPlaceLayer(DynamicLayer):  # type: ignore[misc]  # transformers ships no
 
 
 class InPlaceWindow(DynamicSlidingWindowLayer):  # type: ignore[misc]  # transformers ships no types
-    """Keeps the last positions: a window of them, in which the newest replaces the oldest."""
+    """Keeps the last positions that the next one may see: a window less one, in which the newest replaces the oldest.
+
+    Attributes
+    ----------
+    kept
+        What of its buffers is kept from one step to the next.
+    """
 
     def __init__(self, sliding_window: int) -> None:
         super().__init__(sliding_window)
+        self.kept: tuple[Tensor, ...] = ()
         self.is_full = False
 
     def get_seq_length(self) -> Any:
         """Return how many positions there were."""
         return self.cumulative_length
 
+    def get_mask_sizes(self, query_length: Any) -> tuple[Any, Any]:
+        """Return how many keys new positions see, and the position of the first of them.
+
+        The numbers are those of transformers, which asks for the same border in another way.
+        """
+        start = self.cumulative_length
+        if start >= self.sliding_window - 1:
+            return self.sliding_window - 1 + query_length, start - self.sliding_window + 1
+        return start + query_length, 0
+
     def hold(self, keys: Tensor, values: Tensor, length: Any, *, is_full: bool) -> None:
-        """Take buffers of a window, or with room for more where it is not full, after ``length`` positions."""
+        """Take buffers with room for one more position, after ``length`` of them; a window where it is full."""
         self.keys, self.values, self.cumulative_length, self.is_full = keys, values, length, is_full
+        self.kept = (keys, values)
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
@@ -77,12 +95,14 @@ class InPlaceWindow(DynamicSlidingWindowLayer):  # type: ignore[misc]  # transfo
         self.cumulative_length = start + key_states.shape[-2]
         if not self.is_initialized:
             self.is_initialized = True
-            self.keys = key_states[:, :, -self.sliding_window :]
-            self.values = value_states[:, :, -self.sliding_window :]
+            self.keys, self.values = self.kept = (key_states, value_states)
+            if self.cumulative_length >= self.sliding_window:
+                self.kept = tuple(states[:, :, 1 - self.sliding_window :] for states in self.kept)
             return key_states, value_states
         if self.is_full:
             for buffer, states in ((self.keys, key_states), (self.values, value_states)):
                 buffer[:, :, :1].copy_(states)
+            self.kept = (self.keys[:, :, 1:], self.values[:, :, 1:])
             return self.keys, self.values
         stop = self.cumulative_length
         for buffer, states in ((self.keys, key_states), (self.values, value_states)):
@@ -116,8 +136,12 @@ def _replace(layer: Any) -> InPlaceLayer | InPlaceWindow:
 
 
 def list_tensors(cache: DynamicCache) -> list[Tensor]:
-    """Return the tensors that hold keys and values now."""
-    return [tensor for layer in cache.layers if layer.is_initialized for tensor in (layer.keys, layer.values)]
+    """Return the tensors that hold keys and values now, as far as they are kept."""
+    return [tensor for layer in cache.layers if layer.is_initialized for tensor in _list_kept(layer)]
+
+
+def _list_kept(layer: Any) -> tuple[Tensor, ...]:
+    return layer.kept if isinstance(layer, InPlaceWindow) else (layer.keys, layer.values)
 
 
 def read_shapes(cache: DynamicCache) -> tuple[CachedShape | None, ...]:
@@ -143,7 +167,7 @@ def fill_cache(
     for layer, shape in zip(cache.layers, shapes, strict=True):
         if shape is None:
             continue
-        is_full = isinstance(layer, InPlaceWindow) and bool(length >= layer.sliding_window)
+        is_full = isinstance(layer, InPlaceWindow) and bool(length >= layer.sliding_window - 1)
         positions = layer.sliding_window if is_full else length + 1
         keys, values = (
             torch.empty(batch_size, heads, positions, channels, dtype=dtype, device="meta")

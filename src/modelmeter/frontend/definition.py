@@ -13,7 +13,6 @@ from attrs import frozen
 from modelmeter.core.cost import Elements
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
-from modelmeter.core.size_rules import Rule
 from modelmeter.core.symbols import Dimension, Dimensions, define_sizes
 from modelmeter.frontend.card import Tower
 from modelmeter.frontend.records import TracedModel
@@ -66,26 +65,6 @@ def make_vision_stage(tower: Tower) -> Stage:
     return Stage(name=VISION, words=tower.words, meaning=meaning)
 
 
-def limit_context(dimensions: Dimensions, longest: int | None) -> Dimensions:
-    """Return the sizes with the largest number of positions among them, if there is one."""
-    if longest is None:
-        return dimensions
-    return Dimensions(
-        workload=dimensions.workload,
-        architecture=define_sizes(
-            "architecture",
-            ("longest_prompt", "tokens", "prompt positions for which no window of attention leaves one out"),
-            ("longest_output", "tokens", "steps after them for which none does"),
-        ),
-        local=dimensions.local,
-        latex={
-            **{name: dimensions.latex[name] for name in (*dimensions.workload, *dimensions.local)},
-            "longest_prompt": r"S_{\max}",
-            "longest_output": r"T_{\max}",
-        },
-    )
-
-
 def make_vision_dimensions(tower: Tower) -> Dimensions:
     """Return the sizes of a model that sees: those of its images before those of its text."""
     first, *others = tower.sizes
@@ -107,11 +86,11 @@ def make_vision_dimensions(tower: Tower) -> Dimensions:
     )  # fmt: skip
 
 
-def default_vision_workload(tower: Tower, image_tokens: sympy.Expr, longest: int | None = None) -> dict[str, int]:
+def default_vision_workload(tower: Tower, image_tokens: sympy.Expr) -> dict[str, int]:
     """Return the default sizes of a model that sees: the images of its card in a prompt of few words."""
     images = {size.name: size.default for size in tower.sizes}
     tokens = evaluate(image_tokens, images)
-    return {**images, "prompt_tokens": 10, **default_text_workload(longest), "seq_len": int(tokens) + 10}
+    return {**images, "prompt_tokens": 10, **default_text_workload(), "seq_len": int(tokens) + 10}
 
 
 DEFAULT_PROMPT = 1024
@@ -130,9 +109,9 @@ CONVENTIONS: Final[Mapping[str, str]] = {
 """Counting rules of traced models."""
 
 
-def default_text_workload(longest: int | None = None) -> dict[str, int]:
-    """Return the default sizes of a text decoder, which keep within the ``longest`` context."""
-    tokens = DEFAULT_PROMPT if longest is None else min(DEFAULT_PROMPT, longest // 2)
+def default_text_workload() -> dict[str, int]:
+    """Return the default sizes of a text decoder."""
+    tokens = DEFAULT_PROMPT
     return {
         "batch_size": 1, "seq_len": tokens, "decode_steps": tokens - 1,
         "max_new_tokens": tokens, "weight_bits": 16, "activation_bits": 16, "kv_bits": 16,
@@ -144,14 +123,10 @@ class TracedArchitecture:
     """The sizes of a traced model: numbers in its formulas, none of which can be asked for."""
 
     model: ClassVar[str] = ""
-    longest_context: int | None = None
 
     def dimension_values(self) -> dict[str, int]:
-        """Return the largest prompt and output that the windows of attention hold, if there are any."""
-        if self.longest_context is None:
-            return {}
-        prompt = self.longest_context // 2
-        return {"longest_prompt": prompt, "longest_output": self.longest_context - prompt}
+        """Return nothing."""
+        return {}
 
 
 def name_model(title: str) -> str:
@@ -187,7 +162,7 @@ def define_model(traced: TracedModel) -> Model:
         return {run: Elements() for run in traced.runs}  # the traces have them among their tensors
 
     def make_architecture() -> TracedArchitecture:
-        return architecture(longest_context=traced.longest_context)
+        return architecture()
 
     def read_architecture(graph: ModuleGraph) -> TracedArchitecture:
         return make_architecture()
@@ -245,12 +220,6 @@ def define_model(traced: TracedModel) -> Model:
             ),
         ),
         derived=tuple(_list_derived(traced)),
-        rules=()
-        if traced.longest_context is None
-        else (
-            Rule("seq_len", "at_most", "longest_prompt"),
-            Rule("decode_steps", "at_most", "longest_output"),
-        ),
         description=f"``{traced.class_name}`` of transformers",
         workload_words=f"a prompt of {DEFAULT_PROMPT} tokens and as many new ones",
         conventions={**CONVENTIONS, **traced.conventions},

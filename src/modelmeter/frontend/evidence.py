@@ -69,11 +69,12 @@ class Checked:
 
 
 def choose_points(
-    seed: str, count: int, *, images: Sequence[ImageSize] = (), longest: int | None = None
+    seed: str, count: int, *, images: Sequence[ImageSize] = (), windows: Sequence[int] = ()
 ) -> list[dict[str, int]]:
     """Return sizes to count at: a batch of one, the shortest prompt, and then such as chance has it.
 
-    ``images`` are the sizes of images, if there are any, and ``longest`` says how many positions there may be.
+    ``images`` are the sizes of images, if there are any. With ``windows`` of attention, there are two more for each:
+    points are on both sides of where it is full, and on the border.
     """
     chance = random.Random(seed)
     points = [
@@ -87,15 +88,34 @@ def choose_points(
                 "decode_steps": chance.randint(1, 300),
             }
         )  # fmt: skip
-    if longest is not None:
-        for point in points:
-            point["seq_len"] = min(point["seq_len"], max(2, longest // 2))
-            point["decode_steps"] = min(point["decode_steps"], longest - point["seq_len"])
+    beyond, border = _surround(windows, chance)
+    points = [*beyond, points[0], *border, *points[1:]][: count + 2 * len(windows)]
     if images:
         for point in points:
             point |= {size.name: chance.randint(size.least, size.most) for size in images}
             point["prompt_tokens"] = 1
-    return points[:count]
+    return points
+
+
+def _surround(windows: Sequence[int], chance: random.Random) -> tuple[list[dict[str, int]], list[dict[str, int]]]:
+    """Return points beyond each window, and such as have one just full, or one position short of it.
+
+    A step after a prompt of one position less than the window sees a window of them.
+    """
+    beyond, border = [], []
+    for window in windows:
+        beyond.append(
+            {
+                "batch_size": chance.randint(2, 7), "seq_len": window + chance.randint(1, 700),
+                "decode_steps": chance.randint(1, 300),
+            }
+        )  # fmt: skip
+        border += [
+            {"batch_size": chance.randint(2, 7), "seq_len": window - 1, "decode_steps": 1},
+            {"batch_size": chance.randint(2, 7), "seq_len": window, "decode_steps": 1},
+            {"batch_size": 1, "seq_len": window - 2, "decode_steps": 1},
+        ]
+    return beyond, border
 
 
 def check_stage(

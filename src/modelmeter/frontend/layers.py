@@ -108,7 +108,7 @@ class TracedRoot(TracedLayer):
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         for forward in self.forwards:
-            with tape.only_if(forward.condition):
+            with tape.only_if(forward.condition * forward.region.holds):
                 self._replay(tape, forward)
         return inputs
 

@@ -19,7 +19,7 @@ from modelmeter.core.functions import Size
 from modelmeter.frontend.refusals import find_lines
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, storage_key, tensors_in
-from modelmeter.verify.operators import Cache, CountedOperator, OperatorRecorder
+from modelmeter.verify.operators import Cache, CountedOperator, OperatorRecorder, count_stored
 
 Lines = tuple[tuple[str, int], ...]
 """Files and lines of code, the innermost first."""
@@ -128,6 +128,22 @@ class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # tor
         self.insertions.append(Insertion(place=len(self.operators), path=self.modules.path, noted=noted, tokens=tokens))
         self.lines.append(find_lines())
         self.operators.append(CountedOperator(path=self.modules.path, name="noted"))
+
+    def cached_by_path(self) -> dict[str, Any]:
+        """Return the elements that the cache keeps, by the module that touches them.
+
+        Raises
+        ------
+        CountError
+            If no module touches what it keeps.
+        """
+        total: dict[str, Any] = {}
+        for tensor in self._live_cache():
+            path, _ = self._cached.get(storage_key(tensor), (None, 0))
+            if path is None:
+                raise CountError("no module touches what a layer of the cache keeps", found=tuple(tensor.shape))
+            total[path] = total.get(path, 0) + count_stored(tensor)
+        return total
 
     def _find_life(self, tensor: Tensor) -> Life | None:
         held = self._alive.get(storage_key(tensor))

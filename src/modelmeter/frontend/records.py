@@ -8,7 +8,7 @@ import sympy
 from attrs import evolve, field, frozen
 
 from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.functions import Size
+from modelmeter.core.functions import Size, exceeds
 from modelmeter.core.symbols import Dimensions
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import Shape
@@ -46,15 +46,48 @@ class Lifetime:
 
 
 @frozen(kw_only=True)
+class Region:
+    """The sizes from ``least`` to ``most``, both included, of a size such as the keys that a window may hold.
+
+    Parameters
+    ----------
+    size
+        The size, as a formula.
+    least, most
+        None where there is no end.
+    """
+
+    size: Size
+    least: int | None = None
+    most: int | None = None
+
+    @property
+    def begun(self) -> Size:
+        """1 from the first size on, else 0."""
+        return 1 if self.least is None else exceeds(self.size, self.least - 1)
+
+    @property
+    def holds(self) -> Size:
+        """1 inside, else 0."""
+        return self.begun if self.most is None else self.begun * exceeds(self.most + 1, self.size)
+
+
+EVERYWHERE = Region(size=0)
+"""All sizes."""
+
+
+@frozen(kw_only=True)
 class TracedForward:
-    """A forward as formulas, for the sizes where ``condition`` is 1.
+    """A forward as formulas, for the sizes of its region where ``condition`` is 1.
 
     Parameters
     ----------
     condition
-        A product of brackets; those of all forwards of a run are 1 together.
+        A product of brackets; those of all forwards of a region are 1 together.
     at
         The sizes that are numbers in it.
+    region
+        A part of the sizes; the regions of a run follow each other without a gap.
     operators, lifetimes
         What ran, and which tensors were alive beside it.
     kv_elements
@@ -77,6 +110,7 @@ class TracedForward:
     kv_elements: Mapping[str, Size]
     output_shapes: Mapping[str, tuple[Shape, ...]]
     copies: Mapping[int, tuple[int | None, int | None]]
+    region: Region = EVERYWHERE
     uncast_lifetimes: tuple[Lifetime, ...] | None = None
     call_counts: Mapping[str, tuple[Size, ...]] = field(factory=dict)
 
@@ -140,8 +174,8 @@ class TracedModel:
         A value for each size of the workload and of storage.
     image_tokens
         The tokens of the images of a prompt, where it has any.
-    longest_context
-        How many positions the windows of all layers hold, where any has one: the formulas hold up to there.
+    windows
+        How many positions the windows of attention hold, in ascending order.
     conventions
         Counting rules of this model alone, by name.
     checks
@@ -158,7 +192,7 @@ class TracedModel:
     default_workload: Mapping[str, int]
     checks: str
     image_tokens: sympy.Expr | None = None
-    longest_context: int | None = None
+    windows: tuple[int, ...] = ()
     conventions: Mapping[str, str] = field(factory=dict)
 
 
@@ -193,6 +227,7 @@ def substitute_forward(forward: TracedForward, values: Mapping[sympy.Symbol, sym
     return evolve(
         forward,
         condition=substitute(forward.condition, values),
+        region=evolve(forward.region, size=substitute(forward.region.size, values)),
         operators=tuple(
             evolve(traced, operator=substitute_operator(traced.operator, values)) for traced in forward.operators
         ),

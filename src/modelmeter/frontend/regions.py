@@ -1,16 +1,20 @@
-"""Formulas of a run that was traced for several parts of its sizes, such as a batch of one and one of more."""
+"""Formulas of a run that was traced for several parts of its sizes.
+
+Parts are a batch of one and one of more, and the regions on both sides of where a window of attention is full.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import SequenceMatcher
+from itertools import groupby
 
 import sympy
 from attrs import evolve, frozen
 
 from modelmeter.core.cost import KINDS, Elements, Operator
 from modelmeter.core.functions import Size
-from modelmeter.frontend.records import TracedForward, substitute, substitute_forward
+from modelmeter.frontend.records import EVERYWHERE, TracedForward, substitute, substitute_forward
 
 
 @frozen(kw_only=True)
@@ -26,6 +30,23 @@ def merge_alike(forwards: Sequence[TracedForward]) -> tuple[TracedForward, ...]:
     general, *others = forwards
     kept = [other for other in others if not _says_the_same(general, other)]
     return (general if kept else evolve(general, condition=1), *kept)
+
+
+def merge_regions(regions: Sequence[Sequence[TracedForward]]) -> tuple[TracedForward, ...]:
+    """Return the forwards of regions that follow each other; two that say the very same are one."""
+    kept: list[Sequence[TracedForward]] = []
+    for forwards in regions:
+        if kept and _without_region(kept[-1]) == _without_region(forwards):
+            whole = evolve(kept[-1][0].region, most=forwards[0].region.most)
+            whole = EVERYWHERE if whole.least is None and whole.most is None else whole
+            kept[-1] = [evolve(forward, region=whole) for forward in kept[-1]]
+        else:
+            kept.append(forwards)
+    return tuple(forward for forwards in kept for forward in forwards)
+
+
+def _without_region(forwards: Sequence[TracedForward]) -> list[TracedForward]:
+    return [evolve(forward, region=EVERYWHERE) for forward in forwards]
 
 
 def _says_the_same(general: TracedForward, other: TracedForward) -> bool:
@@ -88,7 +109,23 @@ def _combine(row: Sequence[Operator | None], parts: Sequence[Part]) -> Operator:
 
 
 def combine_sizes(sizes: Sequence[Size], forwards: Sequence[TracedForward]) -> Size:
-    """Return a size that is one of ``sizes`` in each part: the first where that says the same everywhere."""
+    """Return a size that is one of ``sizes`` in each part.
+
+    Each region but the first adds what differs there from the region before it.
+    """
+    total: Size = 0
+    before: Size = 0
+    pairs = zip(forwards, sizes, strict=True)
+    for region, parts in groupby(pairs, key=lambda pair: pair[0].region):
+        inside, there = zip(*parts, strict=True)
+        size = _combine_conditions(there, inside)
+        total += region.begun * (size - before)
+        before = size
+    return total if isinstance(total, int) else sympy.expand(total)
+
+
+def _combine_conditions(sizes: Sequence[Size], forwards: Sequence[TracedForward]) -> Size:
+    """Return a size of a region: the first where that says the same under all conditions."""
     general = sizes[0]
     if all(substitute(general, forward.at) == size for size, forward in zip(sizes[1:], forwards[1:], strict=True)):
         return general

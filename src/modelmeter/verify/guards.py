@@ -47,7 +47,12 @@ def read_domain(environment: ShapeEnv, names: Mapping[sympy.Symbol, sympy.Symbol
             "a symbolic size was pinned", found=pinned or environment.deferred_runtime_asserts,
             remedy="find the code that turns a size into a number",
         )  # fmt: skip
-    domain = Domain(least=dict.fromkeys(names.values(), LEAST_SIZE), assumed=tuple(assumed))
+    least = dict.fromkeys(names.values(), LEAST_SIZE)
+    for relation in assumed:
+        symbol, end = relation.args
+        if isinstance(relation, sympy.Ge) and symbol in least and end.is_Integer:
+            least[symbol] = max(least[symbol], int(end))
+    domain = Domain(least=least, assumed=tuple(assumed))
     excluded: dict[sympy.Symbol, frozenset[int]] = {}
     for guard in environment.guards:
         condition = guard.expr.xreplace(names)

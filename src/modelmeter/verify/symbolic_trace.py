@@ -39,6 +39,9 @@ SMALL_EXAMPLES = (61, 67, 71, 73)
 """Values by which torch decides what it cannot prove: primes, unlike any size of a model. The small ones are for
 symbols whose domain ends before the large ones."""
 
+LEAST_PRIME = 2
+"""An example is larger, since sizes that torch reasons about are at least as large."""
+
 TorchSize = int | torch.SymInt
 TorchSizes = Mapping[str, TorchSize]
 
@@ -237,6 +240,12 @@ def _choose_examples(symbols: Sequence[sympy.Symbol], assumed: Assumed) -> dict[
     for relation in assumed:
         if relation.xreplace(examples) == sympy.false:
             examples.update(zip(sorted(relation.free_symbols, key=str), SMALL_EXAMPLES, strict=False))
+    for relation in assumed:
+        if relation.xreplace(examples) == sympy.false and isinstance(relation, sympy.Ge | sympy.Le):
+            symbol, end = relation.args
+            if symbol.is_Symbol and end.is_Integer and end > LEAST_PRIME:
+                is_from = isinstance(relation, sympy.Ge)
+                examples[symbol] = int(sympy.nextprime(2 * end) if is_from else sympy.prevprime(end + 1))
     broken = [relation for relation in assumed if relation.xreplace(examples) == sympy.false]
     if broken:
         raise CountError("no example fits an assumption", expected=broken, found=examples)

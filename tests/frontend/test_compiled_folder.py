@@ -269,7 +269,7 @@ def test_traces_are_read_back_as_they_are(tiny_llama: Any) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"format_version":1', '"format_version":2', "no traced model that this version reads"),
+        ('"format_version":2', '"format_version":3', "no traced model that this version reads"),
         ('["*",', '["system",', "no operation has this name"),
         ('"batch_size"],', '"batch_sizes"],', "no dimension has this name|damaged"),
         ('"title":', '"titles":', "damaged"),

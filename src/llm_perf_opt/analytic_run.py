@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve, frozen
 
 from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
-from llm_perf_opt.data import AnalyticModelReport, MemoryReserve
+from llm_perf_opt.data import MemoryReserve
 from llm_perf_opt.data.hardware import Float32MatmulPrecision
 from llm_perf_opt.defaults import DTYPE, HARDWARE
+from llm_perf_opt.evaluators import load_costs
 from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.planning.time import choose_calibration
 from llm_perf_opt.profiles import find_profile
 from llm_perf_opt.reporting.build import ReportRequest, build_report
+from llm_perf_opt.reporting.compiled_build import CompiledReportRequest, build_compiled_report
 from llm_perf_opt.reporting.evaluation import AS_COMPUTED, Storage, read_conventions, read_model_id
 from llm_perf_opt.reporting.folder import write_folder
 from llm_perf_opt.utils.paths import analytic_model_dir
 from llm_perf_opt.visualize.pages import render_files
+from llm_perf_opt.visualize.report_subject import Report
 from modelmeter.model.page_views import find_page_views
 from modelmeter.support.errors import WorkloadError
 
@@ -29,7 +32,7 @@ from modelmeter.support.errors import WorkloadError
 class AnalyticRun:
     """A report, the folder that holds it, and whether it was written now."""
 
-    report: AnalyticModelReport
+    report: Report
     folder: str
     is_new: bool
 
@@ -100,11 +103,7 @@ def analyze(
     """
     if request.model_id != (model_id := read_model_id()):
         raise WorkloadError("no evaluators of this model", place="model_id", expected=model_id, found=request.model_id)
-    if engine is not None and efficiency != 1:
-        raise WorkloadError(
-            "an engine has efficiencies of its own", place="efficiency", expected="1 with an engine", found=efficiency,
-            remedy="give either of the two",
-        )  # fmt: skip
+    _check_efficiency(engine is not None, efficiency)
     if preprocessing is not None:
         find_page_views().check_preprocessing(preprocessing)
     asked: dict[str, Any] = {
@@ -136,11 +135,62 @@ def analyze(
             with_paths=with_paths,
         )
     )
-    folder = os.path.abspath(out if out is not None else analytic_model_dir(request.profile_run_id or report.report_id))
+    return _write_report(
+        report, read_conventions(), out=out, force_rebuild=request.force_rebuild, with_paths=with_paths
+    )
+
+
+def analyze_compiled(
+    request: CompiledReportRequest,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    force_rebuild: bool = False,
+    with_paths: bool = False,
+) -> AnalyticRun:
+    """Predict the time of a request to a compiled model, and write the report.
+
+    Parameters
+    ----------
+    request
+        The model, the sizes and the card.
+    out, with_paths
+        As of :func:`analyze`.
+    force_rebuild
+        Whether a report that exists already is made anew.
+
+    Raises
+    ------
+    ModelMeterError
+        As :func:`analyze`; also if the model has no request.
+    """
+    _check_efficiency(request.calibration is not None, request.efficiency)
+    report = build_compiled_report(request)
+    conventions = load_costs(request.model).CONVENTIONS
+    return _write_report(report, conventions, out=out, force_rebuild=force_rebuild, with_paths=with_paths)
+
+
+def _check_efficiency(has_engine: bool, efficiency: float) -> None:
+    if has_engine and efficiency != 1:
+        raise WorkloadError(
+            "an engine has efficiencies of its own", place="efficiency", expected="1 with an engine", found=efficiency,
+            remedy="give either of the two",
+        )  # fmt: skip
+
+
+def _write_report(
+    report: Report,
+    conventions: Sequence[str],
+    *,
+    out: str | os.PathLike[str] | None,
+    force_rebuild: bool,
+    with_paths: bool,
+) -> AnalyticRun:
+    """Write the files of a report, unless its folder has them already; ``conventions`` are lines of text."""
+    folder = os.path.abspath(out if out is not None else analytic_model_dir(report.profile_run_id or report.report_id))
     if with_paths:
         report = evolve(report, layer_docs_dir=os.path.join(folder, "layers"))
-    files = render_files(report, read_conventions())
-    is_new = request.force_rebuild or not _holds(folder, files)
+    files = render_files(report, conventions)
+    is_new = force_rebuild or not _holds(folder, files)
     if is_new:
         write_folder(folder, files)
     return AnalyticRun(report=report, folder=folder, is_new=is_new)

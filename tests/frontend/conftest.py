@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from compiled_llama import CONFIG, forget, run
 
 from modelmeter.model.registry import forget_model
 
@@ -40,3 +42,17 @@ def tiny_costs(tiny_llama: Any, tmp_path_factory: pytest.TempPathFactory) -> Ite
     sys.path.insert(0, str(folder))
     yield __import__("tiny_llama_costs")
     sys.path.remove(str(folder))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the command wrote the model."""
+    pytest.importorskip("transformers")
+    root = tmp_path_factory.mktemp("folder")
+    config = root / "config.json"
+    config.write_text(json.dumps(CONFIG), encoding="utf-8")
+    out = root / "compiled"
+    run("compile", str(config), "--out", str(out))
+    forget()
+    yield out
+    forget()

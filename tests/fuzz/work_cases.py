@@ -106,6 +106,10 @@ def make_report(draw: Draw) -> Case:
         arguments += ["--measured-ms", draw.choice((*SIZES, "0.5", "1e-320", "1e308", "1e400", "-0.0", "-Infinity"))]
     if draw.chance(0.3):
         arguments += ["--run-id", draw.choice(RUN_IDS) if draw.chance(0.8) else draw.text()]
+    if draw.chance(0.1):
+        arguments += ["--model", draw.choice(("deepseek-ocr", "qwen2.5-vl-3b", "llama", "empty", ".", draw.text()))]
+    if draw.chance(0.1):
+        arguments.append(draw.choice(("seq_len=5", "seq_len=", "=5", "batch_size=0", "hidden_size=7", draw.text())))
     between: dict[str, Content] = {}
     earlier: tuple[str, ...] = ()
     if draw.chance(0.7):

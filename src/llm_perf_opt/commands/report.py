@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
+from llm_perf_opt.commands.model_option import ModelOption
 from llm_perf_opt.commands.page_views import PageOption, PageViews, PreprocessingOption
+from llm_perf_opt.commands.report_compiled import make_request, refuse_options
 from llm_perf_opt.defaults import DTYPE, HARDWARE, WORKLOAD
+from modelmeter.model.registry import DEFAULT
 
 if TYPE_CHECKING:
-    from llm_perf_opt.analytic_run import AnalyticRun
     from llm_perf_opt.data.hardware import Float32MatmulPrecision
-
-TOP_MODULES: Final = 6
 
 # Written out, as reading the folders takes what no other command needs; a test compares them.
 WORKLOAD_HELP: Final = (
@@ -139,7 +139,17 @@ TimestampOption = Annotated[bool, typer.Option("--timestamp", help="Note the tim
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 
 
+SizesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="With --model: sizes of the request; the others have their defaults."),
+]
+_OF_PROFILES: Final = ("workload", "num_pages", "vision_batch_size", "logits_tokens")
+"""Options about what a compiled model has not: profiles, towers that are called page by page, logits of a prompt."""
+
+
 def report(
+    context: typer.Context,
+    sizes: SizesArgument = None,
     workload: WorkloadOption = WORKLOAD,
     num_pages: NumPagesOption = None,
     vision_batch_size: VisionBatchOption = None,
@@ -162,47 +172,74 @@ def report(
     as_json: JsonOption = False,
     preprocessing: PreprocessingOption = None,
     page: PageOption = None,
+    model: ModelOption = DEFAULT,
 ) -> None:
     """Predict the time and memory of a workload on a GPU. Writes a report, module by module."""
-    from llm_perf_opt.analytic_run import analyze
+    from llm_perf_opt.analytic_run import analyze, analyze_compiled
     from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
     from llm_perf_opt.data import MemoryReserve
+    from llm_perf_opt.data.compiled_report import CompiledModelReport
     from llm_perf_opt.data.rationals import parse_bits
     from llm_perf_opt.data.serialization import to_json
     from llm_perf_opt.reporting.build import MODEL_VARIANT
     from llm_perf_opt.reporting.evaluation import Storage, read_model_id
-    from llm_perf_opt.reporting.summary import summarize
+    from llm_perf_opt.reporting.summary import summarize, summarize_compiled
 
     bits = {"weight_bits": weight_bits, "activation_bits": activation_bits, "kv_bits": kv_bits}
-    run = analyze(
-        DeepSeekOCRAnalyticRequest(
-            model_id=read_model_id(),
-            model_variant=MODEL_VARIANT,
-            workload_profile_id=workload,
-            profile_run_id=run_id,
+    storage = Storage(**{name: parse_bits(name, text) for name, text in bits.items() if text is not None})
+    precision = cast("Float32MatmulPrecision", float32_matmul_precision)  # a record checks it
+    reserved = None if reserve is None else MemoryReserve(reserve_gib=reserve, reason="as asked for")
+    written_at = read_clock() if timestamp else None
+    views = PageViews(page=page, preprocessing=preprocessing)
+    if model != DEFAULT:
+        refuse_options(context, _OF_PROFILES, "profiles and their pages are DeepSeek-OCR's",
+                        "give its sizes, as seq_len=2048 batch_size=4")  # fmt: skip
+        run = analyze_compiled(
+            make_request(
+                model, sizes or [], views, hardware=hardware, dtype=dtype, efficiency=efficiency, engine=engine,
+                storage=storage, float32_matmul_precision=precision, reserve=reserved, profile_run_id=run_id,
+                measured_total_time_ms=measured_ms, written_at=written_at,
+            ),
+            out=out,
             force_rebuild=force_rebuild,
-        ),
-        num_pages=num_pages,
-        vision_batch_size=vision_batch_size,
-        logits_tokens=logits_tokens,
-        hardware=hardware,
-        dtype=dtype,
-        efficiency=efficiency,
-        storage=Storage(**{name: parse_bits(name, text) for name, text in bits.items() if text is not None}),
-        float32_matmul_precision=cast("Float32MatmulPrecision", float32_matmul_precision),  # a record checks it
-        reserve=None if reserve is None else MemoryReserve(reserve_gib=reserve, reason="as asked for"),
-        engine=engine,
-        measured_total_time_ms=measured_ms,
-        written_at=read_clock() if timestamp else None,
-        with_paths=with_paths,
-        out=out,
-        preprocessing=preprocessing,
-        page=None if page is None else PageViews(page=page).sides,
-    )
-    if as_json:
-        typer.echo(to_json(summarize(run.report)), nl=False)
+            with_paths=with_paths,
+        )  # fmt: skip
     else:
-        _print(run)
+        refuse_options(context, ("sizes",), "the sizes of DeepSeek-OCR are those of a profile",
+                        "name or write one with --workload, or name a compiled model with --model")  # fmt: skip
+        run = analyze(
+            DeepSeekOCRAnalyticRequest(
+                model_id=read_model_id(),
+                model_variant=MODEL_VARIANT,
+                workload_profile_id=workload,
+                profile_run_id=run_id,
+                force_rebuild=force_rebuild,
+            ),
+            num_pages=num_pages,
+            vision_batch_size=vision_batch_size,
+            logits_tokens=logits_tokens,
+            hardware=hardware,
+            dtype=dtype,
+            efficiency=efficiency,
+            storage=storage,
+            float32_matmul_precision=precision,
+            reserve=reserved,
+            engine=engine,
+            measured_total_time_ms=measured_ms,
+            written_at=written_at,
+            with_paths=with_paths,
+            out=out,
+            preprocessing=preprocessing,
+            page=None if page is None else views.sides,
+        )
+    if as_json:
+        found = run.report
+        summary = summarize_compiled(found) if isinstance(found, CompiledModelReport) else summarize(found)
+        typer.echo(to_json(summary), nl=False)
+    else:
+        from llm_perf_opt.commands.report_lines import print_run
+
+        print_run(run)
 
 
 def read_clock() -> str:
@@ -210,55 +247,3 @@ def read_clock() -> str:
     from datetime import UTC, datetime
 
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _print(run: AnalyticRun) -> None:
-    from llm_perf_opt.reporting.largest_batch import largest_batch
-    from llm_perf_opt.reporting.memory import measure_memory
-    from llm_perf_opt.terminal import open_table_console, print_lines
-    from llm_perf_opt.visualize import report_tables
-
-    prediction = run.report.prediction
-    assert prediction is not None  # build_report always gives one
-    needs, gib = measure_memory(prediction), report_tables.format_gibibytes
-    predicted, pages = run.report.predicted_total_time_ms, run.report.workload.num_pages
-    estimate = prediction.estimate
-    # The estimate leads where there is one, with its bound beside it.
-    total = f"{report_tables.format_time(predicted)} ms"
-    if estimate is not None:
-        request = estimate.stage("request")
-        total = (
-            f"{report_tables.format_time(request.time_ms)} ms estimated with {estimate.calibration}, at least "
-            f"{report_tables.format_time(request.bound_ms)} ms"
-        )
-        predicted = request.time_ms
-    each = f", {report_tables.format_time(predicted / pages)} ms a page" if pages > 1 else ""
-    print_lines(
-        f"{run.report.workload.profile_id}{f', {pages} pages,' if pages > 1 else ''} on {prediction.hardware.name}: "
-        f"{total}{each} "
-        f"({report_tables.describe_types(prediction)}, efficiency {prediction.efficiency:g})"
-        f"{'' if needs[0].fits else '; it does not fit into the memory'}\n"
-    )
-    if estimate is not None:
-        open_table_console().print(report_tables.estimate_table(estimate).to_rich(), sep="\n")
-        print_lines(f"with {estimate.description}\n\nThe roofline, at peak rates:\n")
-    stages = report_tables.stage_table(prediction).select("stage", "time (ms)", "share", "moved", "limit")
-    # The paths of modules are long: with one more column they would be folded in a terminal.
-    top = report_tables.top_table(run.report, TOP_MODULES).select("module", "time (ms)", "share")
-    open_table_console().print(stages.to_rich(), "", top.to_rich(), sep="\n")
-    card, calls = needs[0], run.report.workload.vision_batch_size
-    print_lines(
-        f"\nmemory: {gib(card.usable_bytes)} GiB usable ({gib(card.memory_bytes)} less a reserve of "
-        f"{gib(card.reserve.reserve_bytes)}), {calls} page{'s' if calls > 1 else ''} in a call of the vision towers"
-    )
-    for need in needs:
-        headroom = f"with {gib(need.headroom_bytes)} GiB of headroom"
-        print_lines(
-            f"{need.words}: {gib(need.total_bytes)} GiB at the peak, {need.verdict}, "
-            f"{headroom if need.fits else f'{gib(-need.headroom_bytes)} GiB short'}"
-        )
-    sizes = prediction.sizes
-    most = (largest_batch({**sizes, "logits_tokens": need.logits_tokens}, need.usable_bytes) for need in needs)
-    pages_that_fit = ", ".join(f"{pages:,} with {need.words}" for pages, need in zip(most, needs, strict=True))
-    print_lines(f"most pages that fit at once: {pages_that_fit}")
-    print_lines(f"{'wrote' if run.is_new else 'unchanged'}: {run.folder}")

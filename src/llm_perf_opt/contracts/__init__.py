@@ -5,5 +5,12 @@ from llm_perf_opt.contracts.analytic import (
     DeepSeekOCRAnalyticReportSummary,
     DeepSeekOCRAnalyticRequest,
 )
+from llm_perf_opt.contracts.compiled import CategorySummary, CompiledModelReportSummary
 
-__all__ = ["AnalyticModuleSummary", "DeepSeekOCRAnalyticReportSummary", "DeepSeekOCRAnalyticRequest"]
+__all__ = [
+    "AnalyticModuleSummary",
+    "CategorySummary",
+    "CompiledModelReportSummary",
+    "DeepSeekOCRAnalyticReportSummary",
+    "DeepSeekOCRAnalyticRequest",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 from attrs import converters, field, frozen
@@ -83,38 +84,52 @@ class AnalyticModelReport:
 
     def __attrs_post_init__(self) -> None:
         check_module_tree(self.modules)
-        self._check_metrics()
+        check_metrics(
+            self.modules, self.operator_categories, self.module_metrics, self.prediction, self.workload.profile_id
+        )
         check_ratio(self.predicted_total_time_ms, self.measured_total_time_ms, self.predicted_vs_measured_ratio)
 
-    def _check_metrics(self) -> None:
-        module_ids = {node.module_id for node in self.modules}
-        category_ids = {category.category_id for category in self.operator_categories}
-        for index, snapshot in enumerate(self.module_metrics):
-            here = f"module_metrics[{index}]"
-            if snapshot.module_id not in module_ids:
-                raise RecordError("no module has this id", place=f"{here}.module_id", found=snapshot.module_id)
-            if snapshot.profile_id != self.workload.profile_id:
+
+def check_metrics(
+    modules: Sequence[AnalyticModuleNode],
+    categories: Sequence[OperatorCategory],
+    metrics: Sequence[ModuleMetricsSnapshot],
+    prediction: Prediction | None,
+    profile_id: str,
+) -> None:
+    """Check that snapshots and operators are of modules, categories and a workload that a report has.
+
+    Raises
+    ------
+    RecordError
+        At the first id that names nothing.
+    """
+    module_ids = {node.module_id for node in modules}
+    category_ids = {category.category_id for category in categories}
+    for index, snapshot in enumerate(metrics):
+        here = f"module_metrics[{index}]"
+        if snapshot.module_id not in module_ids:
+            raise RecordError("no module has this id", place=f"{here}.module_id", found=snapshot.module_id)
+        if snapshot.profile_id != profile_id:
+            raise RecordError(
+                "not the workload of the report",
+                place=f"{here}.profile_id",
+                expected=profile_id,
+                found=snapshot.profile_id,
+            )
+        for position, operators in enumerate(snapshot.operator_breakdown):
+            if operators.category_id not in category_ids:
                 raise RecordError(
-                    "not the workload of the report",
-                    place=f"{here}.profile_id",
-                    expected=self.workload.profile_id,
-                    found=snapshot.profile_id,
+                    "no operator category has this id",
+                    place=f"{here}.operator_breakdown[{position}].category_id",
+                    found=operators.category_id,
                 )
-            for position, operators in enumerate(snapshot.operator_breakdown):
-                if operators.category_id not in category_ids:
-                    raise RecordError(
-                        "no operator category has this id",
-                        place=f"{here}.operator_breakdown[{position}].category_id",
-                        found=operators.category_id,
-                    )
-        for index, row in enumerate(self.prediction.operators if self.prediction else ()):
-            here = f"prediction.operators[{index}]"
-            if row.module_id not in module_ids:
-                raise RecordError("no module has this id", place=f"{here}.module_id", found=row.module_id)
-            if row.category_id not in category_ids:
-                raise RecordError(
-                    "no operator category has this id", place=f"{here}.category_id", found=row.category_id
-                )
+    for index, row in enumerate(prediction.operators if prediction else ()):
+        here = f"prediction.operators[{index}]"
+        if row.module_id not in module_ids:
+            raise RecordError("no module has this id", place=f"{here}.module_id", found=row.module_id)
+        if row.category_id not in category_ids:
+            raise RecordError("no operator category has this id", place=f"{here}.category_id", found=row.category_id)
 
 
 def check_ratio(predicted: float, measured: float | None, ratio: float | None) -> None:

@@ -17,7 +17,7 @@ _MODULE_OPERATORS: Final[Mapping[str, tuple[str, ...]]] = {
     "normalization": ("native_layer_norm",),
     "activation": ("_softmax", "gelu", "relu", "sigmoid", "silu", "softplus", "tanh"),
     "embedding": ("embedding",),
-    "moe_routing": ("floor_divide", "sort", "topk"),
+    "moe_routing": ("sort", "topk"),
 }
 """ATen operators that do what a whole module of a category does."""
 
@@ -28,7 +28,7 @@ _FUNCTIONS: Final = (
         description="Functions of single elements, sums, means and resizing, in modules of no kind of their own.",
         match_classes=(
             "_upsample_bicubic2d_aa", "abs", "add", "amax", "argmax", "avg_pool2d", "bucketize", "clamp", "clamp_max",
-            "clamp_min", "cos", "cumsum", "div", "eq", "exp", "floor", "ge", "gt", "index_add", "le",
+            "clamp_min", "cos", "cumsum", "div", "eq", "exp", "floor", "floor_divide", "ge", "gt", "index_add", "le",
             "linalg_vector_norm", "log", "lt", "max", "maximum", "mean", "minimum", "mul", "ne", "neg", "pow", "prod",
             "reciprocal", "remainder", "round", "rsqrt", "rsub", "sin", "sqrt", "sub", "sum", "upsample_bilinear2d",
             "upsample_linear1d",
@@ -64,6 +64,18 @@ _PART: Final = frozenset({"attention", "moe_routing"})
 
 _FUNCTION_CATEGORIES: Final = frozenset(category.category_id for category in _FUNCTIONS)
 
+_ENDINGS: Final[Mapping[str, str]] = {
+    "RMSNorm": "normalization",
+    "LayerNorm": "normalization",
+    "RotaryEmbedding": "positional_encoding",
+    "Attention": "attention",
+    "Router": "moe_routing",
+    "Experts": "moe_routing",
+    "SparseMoeBlock": "moe_routing",
+    "MoE": "moe_routing",
+}
+"""How the names of classes end that do one thing in every model of transformers, whose name is before it."""
+
 _CATEGORY_OF_OPERATOR: Final[Mapping[str, str]] = {
     **{name: category.category_id for category in _FUNCTIONS for name in category.match_classes},
     **{name: category_id for category_id, names in _MODULE_OPERATORS.items() for name in names},
@@ -80,10 +92,18 @@ def categorize(operator: str, class_name: str) -> str:
     class_name
         The class of the module, without its package.
     """
-    of_class = category_of(class_name)
+    of_class = _find_category(class_name)
     if of_class in _WHOLE:
         return of_class
     category = _CATEGORY_OF_OPERATOR.get(operator) or _CATEGORY_OF_OPERATOR.get(operator.removesuffix("_"), OTHER)
     if category in _FUNCTION_CATEGORIES:
         return category
     return of_class if of_class in _PART or category == OTHER else category
+
+
+def _find_category(class_name: str) -> str:
+    """Return the category of a class by its whole name, else by how that ends."""
+    known = category_of(class_name)
+    if known != OTHER:
+        return known
+    return next((category for ending, category in _ENDINGS.items() if class_name.endswith(ending)), OTHER)

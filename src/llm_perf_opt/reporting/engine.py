@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 from llm_perf_opt.data.prediction import EngineEstimate, RunStage, StageEstimate
-from llm_perf_opt.data.rationals import Rational
 from llm_perf_opt.planning.evaluation import ServedModel
 from llm_perf_opt.planning.time import Calibration, describe_choice, estimate_seconds
 from llm_perf_opt.planning.work import StageWork
-from llm_perf_opt.reporting.evaluation import STAGES, Evaluation
+from llm_perf_opt.reporting.evaluation import Evaluation
 from llm_perf_opt.reporting.roofline import Roofline
+from modelmeter.model.registry import DEFAULT
 
 _BITS = ("weight_bits", "activation_bits", "kv_bits")
 
 
-def estimate_stages(evaluation: Evaluation, roofline: Roofline, calibration: Calibration) -> EngineEstimate:
+def estimate_stages(
+    evaluation: Evaluation, roofline: Roofline, calibration: Calibration, *, model: str = DEFAULT
+) -> EngineEstimate:
     """Return how long the stages of a workload take with an engine.
 
     Parameters
@@ -28,6 +30,8 @@ def estimate_stages(evaluation: Evaluation, roofline: Roofline, calibration: Cal
         The card, and the type that is computed in.
     calibration
         The coefficients of the engine.
+    model
+        The name of the registered model that was evaluated.
 
     Raises
     ------
@@ -37,7 +41,7 @@ def estimate_stages(evaluation: Evaluation, roofline: Roofline, calibration: Cal
         If the evaluators refuse a size.
     """
     stages = []
-    for stage, calls in _list_calls(evaluation.sizes):
+    for stage, calls in _list_calls(evaluation, model):
         estimates = [
             (
                 count,
@@ -71,15 +75,16 @@ def estimate_stages(evaluation: Evaluation, roofline: Roofline, calibration: Cal
     )
 
 
-def _list_calls(sizes: Mapping[str, Rational]) -> Iterator[tuple[RunStage, list[tuple[StageWork, int]]]]:
+def _list_calls(evaluation: Evaluation, model: str) -> Iterator[tuple[RunStage, list[tuple[StageWork, int]]]]:
     """Yield the stages with the work of their calls, and how many such calls there are.
 
     The steps of a batch are as many as its tokens. Their work is linear in the cached positions, so that the mean of
     these is exact for the work; and for the time, where no operator changes what it waits for in between.
     """
-    served = ServedModel(bits={name: sizes[name] for name in _BITS})
+    sizes = evaluation.sizes
+    served = ServedModel(model=model, bits={name: sizes[name] for name in _BITS})
     names = served.serving
-    for stage in STAGES:
+    for stage in evaluation.stages:
         if stage != names.step_stage:
             given: dict[str, Any] = {name: size for name, size in sizes.items() if name not in _BITS}
             yield stage, [(served.list_stage_work(stage, **given), 1)]

@@ -81,7 +81,8 @@ class Evaluation:
     request, request_peak_activation_bytes
         All stages together.
     last_logits
-        The activations of the request if only the last position of each prompt gets logits.
+        The activations of the request if only the last position of each prompt gets logits; None of a model that never
+        gives others.
     """
 
     sizes: Mapping[str, Rational]
@@ -90,7 +91,7 @@ class Evaluation:
     stages: Mapping[RunStage, StageEvaluation]
     request: Cost
     request_peak_activation_bytes: int
-    last_logits: ActivationMemory
+    last_logits: ActivationMemory | None
 
 
 @frozen(kw_only=True)

@@ -79,17 +79,24 @@ class MemoryNeed:
         return "fits"
 
 
-def measure_memory(prediction: Prediction) -> tuple[MemoryNeed, ...]:
+def measure_memory(prediction: Prediction, logits_tokens: int | None = None) -> tuple[MemoryNeed, ...]:
     """Return what the request of a prediction needs, beside what its card has.
 
     First with the logits that were asked for; then with those of the last position only, where that is something else
     and the prediction tells it.
+
+    Parameters
+    ----------
+    prediction
+        The request.
+    logits_tokens
+        Positions of each prompt that get logits in a model whose sizes do not say; None for all of them.
     """
     request, last = prediction.stage("request"), prediction.last_logits
     seq_len = prediction.sizes["seq_len"]
     asked = MemoryNeed(
         # Earlier versions knew logits of all positions only, and did not say so.
-        logits_tokens=prediction.sizes.get("logits_tokens", seq_len),
+        logits_tokens=prediction.sizes.get("logits_tokens", seq_len if logits_tokens is None else logits_tokens),
         seq_len=seq_len,
         weight_bytes=request.weight_bytes,
         kv_cache_bytes=request.kv_cache_bytes,

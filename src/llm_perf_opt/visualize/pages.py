@@ -11,19 +11,19 @@ from typing import Any, Final
 from attrs import frozen
 from jinja2 import Environment
 
-from llm_perf_opt.data import AnalyticModelReport, AnalyticModuleNode, OperatorCost, Prediction
+from llm_perf_opt.data import AnalyticModuleNode, OperatorCost, Prediction
 from llm_perf_opt.data.hardware import Unit
 from llm_perf_opt.data.serialization import to_json, to_yaml
-from llm_perf_opt.reporting.memory import measure_memory
 from llm_perf_opt.reporting.work import total_time
 from llm_perf_opt.terminal import format_integer, format_quantity
 from llm_perf_opt.visualize import report_tables as tables
 from llm_perf_opt.visualize.environment import make_environment
+from llm_perf_opt.visualize.report_subject import Report, describe_subject, read_prediction
 
 TOP_MODULES: Final = 10
 
 
-def render_files(report: AnalyticModelReport, conventions: Sequence[str]) -> dict[str, str]:
+def render_files(report: Report, conventions: Sequence[str]) -> dict[str, str]:
     """Return every file of a report by its path in the report's folder.
 
     Parameters
@@ -33,10 +33,8 @@ def render_files(report: AnalyticModelReport, conventions: Sequence[str]) -> dic
     conventions
         What is counted and how, as lines of text.
     """
-    if report.prediction is None:
-        raise ValueError("a report without a prediction has no pages")
     own = tables.own_operators(report)
-    pages = _Pages(report=report, prediction=report.prediction, own=own, inside=_add_up(report, own))
+    pages = _Pages(report=report, prediction=read_prediction(report), own=own, inside=_add_up(report, own))
     return {
         "report.json": to_json(report),
         "report.yaml": to_yaml(report),
@@ -50,7 +48,7 @@ def page_name(module_id: str) -> str:
     return f"{module_id}.md"
 
 
-def _add_up(report: AnalyticModelReport, own: Mapping[str, Sequence[OperatorCost]]) -> dict[str, list[OperatorCost]]:
+def _add_up(report: Report, own: Mapping[str, Sequence[OperatorCost]]) -> dict[str, list[OperatorCost]]:
     """Return the operators of each module and of everything in it."""
     rows = {identity: list(operators) for identity, operators in own.items()}
     for node in reversed(report.modules):  # a parent comes before its children
@@ -63,7 +61,7 @@ def _add_up(report: AnalyticModelReport, own: Mapping[str, Sequence[OperatorCost
 class _Pages:
     """The pages of one report, with the operators of each module: its own, and those of everything in it."""
 
-    report: AnalyticModelReport
+    report: Report
     prediction: Prediction
     own: Mapping[str, Sequence[OperatorCost]]
     inside: Mapping[str, Sequence[OperatorCost]]
@@ -78,8 +76,7 @@ class _Pages:
 
     def render_summary(self, conventions: Sequence[str]) -> str:
         """Return the summary of the report."""
-        report, pages = self.report, self.report.workload.num_pages
-        needs = measure_memory(self.prediction)
+        report, subject = self.report, describe_subject(self.report)
         peak, unit = self.prediction.hardware.matrix_peak(
             self.prediction.dtype, self.prediction.float32_matmul_precision
         )
@@ -89,7 +86,7 @@ class _Pages:
             workload=report.workload,
             prediction=self.prediction,
             hardware=self.prediction.hardware,
-            pages="one page" if pages == 1 else f"a batch of {pages} pages",
+            subject=subject,
             stages=tables.stage_table(self.prediction).to_markdown(),
             estimates=self._render_estimates(),
             top=tables.top_table(
@@ -98,8 +95,7 @@ class _Pages:
             categories=tables.category_table(
                 self.prediction.operators, self.category_names, self.total
             ).to_markdown(),
-            memory=tables.memory_table(needs).to_markdown(),
-            needs=needs,
+            memory=tables.memory_table(subject.needs).to_markdown(),
             matrix_peak=peak,
             matrix_type=_name_matrix_type(self.prediction, unit),
             exact=tables.exact_table(self.prediction).to_markdown(),

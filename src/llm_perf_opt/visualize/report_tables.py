@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Final
 
-from llm_perf_opt.data import AnalyticModelReport, OperatorCost, Prediction
+from llm_perf_opt.data import OperatorCost, Prediction
 from llm_perf_opt.data.hardware import DTYPE_BITS
 from llm_perf_opt.data.prediction import EngineEstimate
 from llm_perf_opt.data.rationals import Rational
 from llm_perf_opt.reporting.memory import MemoryNeed
 from llm_perf_opt.reporting.work import total_time
 from llm_perf_opt.terminal import format_integer, format_quantity
+from llm_perf_opt.visualize.report_subject import Report
 from llm_perf_opt.visualize.table import Table
 
 Link = Callable[[str], str]
@@ -59,7 +60,7 @@ def estimate_table(estimate: EngineEstimate) -> Table:
     )
 
 
-def top_table(report: AnalyticModelReport, count: int, link: Link = str) -> Table:
+def top_table(report: Report, count: int, link: Link = str) -> Table:
     """Return the modules whose own operators take the most time."""
     rows_of = own_operators(report)
     classes = {node.module_id: node.class_name for node in report.modules}
@@ -135,7 +136,7 @@ def exact_table(prediction: Prediction) -> Table:
     )
 
 
-def own_operators(report: AnalyticModelReport) -> Mapping[str, Sequence[OperatorCost]]:
+def own_operators(report: Report) -> Mapping[str, Sequence[OperatorCost]]:
     """Return the operators of each module itself; none for a module that only holds others."""
     rows: dict[str, list[OperatorCost]] = {node.module_id: [] for node in report.modules}
     for row in report.prediction.operators if report.prediction else ():

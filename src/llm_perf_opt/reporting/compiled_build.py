@@ -1,0 +1,127 @@
+"""The report of a request to a compiled model on a card, as a record."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import evolve, field, frozen
+
+from llm_perf_opt.arguments import Argument
+from llm_perf_opt.data import HardwareSpec, MemoryReserve
+from llm_perf_opt.data.compiled_report import CompiledModelReport, CompiledModelSpec, CompiledWorkload
+from llm_perf_opt.data.hardware import Float32MatmulPrecision
+from llm_perf_opt.data.serialization import to_json
+from llm_perf_opt.evaluators import load_costs
+from llm_perf_opt.planning.time import Calibration
+from llm_perf_opt.reporting.categories import REPORT_CATEGORIES
+from llm_perf_opt.reporting.compiled_evaluation import REQUEST, evaluate_request
+from llm_perf_opt.reporting.engine import estimate_stages
+from llm_perf_opt.reporting.evaluation import AS_COMPUTED, Evaluation, Storage
+from llm_perf_opt.reporting.metrics import measure_modules
+from llm_perf_opt.reporting.modules import build_modules
+from llm_perf_opt.reporting.roofline import Roofline
+from llm_perf_opt.reporting.work import predict
+
+_METHOD: Final = (
+    "Predicted from exact operator counts with a roofline: see prediction. Prompts are one batch. Every snapshot has "
+    "a module's own operators only, so that all of them add up to the model."
+)
+
+
+@frozen(kw_only=True)
+class CompiledReportRequest:
+    """What a report of a compiled model is asked for.
+
+    Parameters
+    ----------
+    model
+        The name of a registered model.
+    sizes
+        Sizes of the request; the others have their defaults, or follow from those.
+    page
+        The sides of the page in pixels which some of these sizes were made from.
+    hardware, dtype, efficiency, storage, float32_matmul_precision, reserve, calibration
+        As of a :class:`~llm_perf_opt.reporting.build.ReportRequest`.
+    profile_run_id, measured_total_time_ms, written_at
+        As there.
+    """
+
+    model: str
+    sizes: Mapping[str, Argument] = field(factory=dict)
+    page: tuple[int, int] | None = None
+    hardware: HardwareSpec
+    dtype: str = "bfloat16"
+    efficiency: float = 1.0
+    storage: Storage = AS_COMPUTED
+    float32_matmul_precision: Float32MatmulPrecision = "highest"
+    reserve: MemoryReserve | None = None
+    calibration: Calibration | None = None
+    profile_run_id: str | None = None
+    measured_total_time_ms: float | None = None
+    written_at: str | None = None
+
+
+def build_compiled_report(request: CompiledReportRequest) -> CompiledModelReport:
+    """Return the report; its id is a digest of everything else in it but times of day.
+
+    Raises
+    ------
+    ModelMeterError
+        If there is no such model, it has no request, or the workload or the card lacks something.
+    """
+    roofline = Roofline(
+        hardware=request.hardware, dtype=request.dtype, efficiency=request.efficiency,
+        float32_matmul_precision=request.float32_matmul_precision,
+    )  # fmt: skip
+    # sizes -> exact work of every operator, from the generated evaluators
+    evaluation = evaluate_request(request.model, request.sizes, request.dtype, request.storage)
+    # exact work, rates of the card -> time of every operator
+    prediction = predict(evaluation, roofline, request.reserve or request.hardware.memory_reserve)
+    if request.calibration is not None:
+        # exact work, rates of the card, coefficients -> time of every stage with an engine
+        estimate = estimate_stages(evaluation, roofline, request.calibration, model=request.model)
+        prediction = evolve(prediction, estimate=estimate)
+    predicted, measured = prediction.stage(REQUEST).time_ms, request.measured_total_time_ms
+    width, height = request.page or (None, None)
+    report = CompiledModelReport(
+        report_id="-",
+        model=_describe_model(evaluation, request.model),
+        workload=CompiledWorkload(
+            profile_id=REQUEST, description=_describe_request(evaluation, request.page), page_width=width,
+            page_height=height,
+        ),
+        modules=build_modules(evaluation),
+        operator_categories=REPORT_CATEGORIES,
+        module_metrics=measure_modules(evaluation, prediction, REQUEST),
+        profile_run_id=request.profile_run_id,
+        predicted_total_time_ms=predicted,
+        measured_total_time_ms=measured,
+        predicted_vs_measured_ratio=predicted / measured if measured else None,
+        notes=_METHOD,
+        prediction=prediction,
+    )  # fmt: skip
+    digest = hashlib.sha256(to_json(report).encode()).hexdigest()[:12]
+    written_at = f" Written at {request.written_at}." if request.written_at else ""
+    return evolve(
+        report, report_id=f"{request.model}-{request.hardware.hardware_id}-{digest}", notes=_METHOD + written_at
+    )
+
+
+def _describe_model(evaluation: Evaluation, model: str) -> CompiledModelSpec:
+    return CompiledModelSpec(
+        model_id=model,
+        qualified_class_name=evaluation.modules[0].qualified_class_name,
+        evaluators=load_costs(model).PROVENANCE["evaluators"],
+    )
+
+
+def _describe_request(evaluation: Evaluation, page: tuple[int, int] | None) -> str:
+    sizes = evaluation.sizes
+    batch_size, tokens = sizes["batch_size"], int(sizes["decode_steps"]) + 1
+    prompts = "A prompt" if batch_size == 1 else f"{batch_size} prompts side by side, each"
+    written = "1 new one" if tokens == 1 else f"{tokens:,} new ones"
+    # The page gives the images of the request, not of each prompt in it.
+    seen = "" if page is None else f", with one page of {page[0]} x {page[1]} pixels in all"
+    return f"{prompts} of {sizes['seq_len']:,} tokens and {written}{seen}"

@@ -130,14 +130,7 @@ _HELD = {
         "Stages", "stages",
     ),
     "_metrics": (
-        "decode_activation_bytes", "decode_cuda_core_flops", "decode_io_bytes", "decode_kv_cache_bytes",
-        "decode_tensor_core_flops", "decode_weight_bytes", "image_tokens", "prefill_activation_bytes",
-        "prefill_cuda_core_flops", "prefill_io_bytes", "prefill_kv_cache_bytes", "prefill_tensor_core_flops",
-        "prefill_weight_bytes", "projector_activation_bytes", "projector_cuda_core_flops", "projector_io_bytes",
-        "projector_kv_cache_bytes", "projector_tensor_core_flops", "projector_weight_bytes", "request",
-        "request_activation_bytes", "request_cuda_core_flops", "request_io_bytes", "request_kv_cache_bytes",
-        "request_tensor_core_flops", "request_weight_bytes", "vision_activation_bytes", "vision_cuda_core_flops",
-        "vision_io_bytes", "vision_kv_cache_bytes", "vision_tensor_core_flops", "vision_weight_bytes",
+        "image_tokens", "request",
     ),
     "_peaks": (
         "decode_peak_activation_bytes", "prefill_peak_activation_bytes", "projector_peak_activation_bytes",
@@ -155,7 +148,9 @@ _HELD = {
         "chunk", "step",
     ),
 }
+_STAGES = ("vision", "projector", "prefill", "decode", "request")
 _LAZY = {name: module for module, names in _HELD.items() for name in names}
+_LAZY |= {f"{stage}_{metric}": "_metrics" for stage in _STAGES for metric in Cost._fields}
 
 __all__ = ["CONVENTIONS", "Cost", "CostError", "decode", "prefill", "projector", "vision", *_LAZY]
 

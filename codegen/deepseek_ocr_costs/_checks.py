@@ -5,6 +5,7 @@ A function that begins with ``check`` has these checks written into its text bef
 """
 
 from ._limits import ARCHITECTURE, MINIMA, RULES, SOURCES
+from ._runtime import Cost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 ROUTING = "expert_routing"
 _START = "    if (found := check("
 _END = "        return found\n"
+MAKE_COST = "make_cost(locals())"
+"""How such a function returns its metrics: by name, where they are not written out."""
 
 
 def expand_checks(text: str, defaults: "Mapping[str, object]") -> str:
@@ -22,6 +25,7 @@ def expand_checks(text: str, defaults: "Mapping[str, object]") -> str:
     start = text.find(_START)
     if start < 0:
         return text
+    text = text.replace(MAKE_COST, f"Cost(({', '.join(Cost._fields)}))")
     end = text.index(_END, start) + len(_END)
     name = text[start + len(_START) : text.index(",", start)]
     constants = {} if ", {})" in text[start:end] else ARCHITECTURE

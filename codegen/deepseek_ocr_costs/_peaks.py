@@ -54,197 +54,124 @@ def peaks(
     y25 = 768 * activation_bits
     y26 = 1 if activation_bits != 32 else 0
     y27 = y26 if y4 else 0
-    y28 = (y18 + (y21 + 24576 * y22 if y19 else 0) + y24 * y25) * y27
-    y29 = y19 + y23
-    y30 = (y18 + (y29 * y25 + (24576 if y19 else 0)) * y22) * y27
-    y31 = -(-y2 // 14)
-    y32 = y31 * y31
-    y33 = 1 if (y23 * y32) != 1 else 0
-    y34 = 1280 * seq_len
-    y35 = batch_size * (y17 + y34)
-    y36 = batch_size * seq_len
-    y37 = 64 * y36
-    y38 = (activation_bits * ((((451584 if y33 else 0) + 1430016) * y32 + 768 * y22) * y23 + y35) + y37) * y27
-    y39 = (y18 + 8448 * activation_bits * y24) * y27
-    y40 = 1 if y23 != 1 else 0
-    y41 = 2304 if y40 else 0
-    y42 = y37 + (260096 if y20 else 0) - 2048
-    y43 = activation_bits * (y35 + y2 * (y2 * ((y41 + 3840) * y23 + 64) + 128) - 64) + 4096 * y2 + y42
-    y44 = y43 * y27 if y19 else 0
-    y45 = (y37 + activation_bits * (y35 + (y41 + y2 * (12 * y2 + 24) + 5376) * y24)) * y27
-    y46 = y3 * y3
-    y47 = y37 + 8388608
-    y48 = (activation_bits * (y35 + (2048 * y46 + 1024) * y23 + 525312) + 32768 * y46 + y47) * y27 if y3 != 16 else 0
-    y49 = 2560 * y6
-    y50 = y1 * y49
-    y51 = y9 * y9
-    y52 = 768 * y51
-    y53 = y50 + y52
-    y54 = y13 + (y14 if y4 else 0)
-    y55 = y54 * y16
-    y56 = num_width_tiles * y3
-    y57 = ((y56 if num_width_tiles != 1 else 0) if y3 != 1 else 0) + 1
-    y58 = vision_batch_size * y8
-    y59 = batch_size * y55 + 1280 * (y36 + y57 * y58)
-    y60 = 1 if y9 != 64 else 0
-    y61 = 24576 * y51
-    y62 = y37 + activation_bits * (vision_batch_size * y53 + y59) + (y21 + y61 if y60 else 0) if y26 else 0
-    y63 = vision_batch_size + y60
-    y64 = y23 * y49 + y59
-    y65 = y37 + activation_bits * (y63 * y52 + y64) + (y61 if y60 else 0) if y26 else 0
-    y66 = -(-y9 // 14)
-    y67 = y66 * y66
-    y68 = 1 if (vision_batch_size * y67) != 1 else 0
-    y69 = y37 + activation_bits * (vision_batch_size * (((451584 if y68 else 0) + 1430016) * y67 + y53) + y59)
-    y70 = y69 if y26 else 0
-    y71 = y37 + activation_bits * (vision_batch_size * (y50 + 8448 * y51) + y59) if y26 else 0
-    y72 = 1 if vision_batch_size != 1 else 0
-    y73 = 2304 if y72 else 0
-    y74 = activation_bits * (y9 * (y9 * (vision_batch_size * (y73 + 3840) + 64) + 128) + y64 - 64) + 4096 * y9 + y42
-    y75 = (y74 if y60 else 0) if y26 else 0
-    y76 = y37 + activation_bits * (vision_batch_size * (y50 + (y73 + y9 * (12 * y9 + 24) + 5376) * y51) + y59)
-    y77 = y76 if y26 else 0
-    y78 = y10 * y10
-    y79 = y50 + 1024
-    y80 = activation_bits * (vision_batch_size * (2048 * y78 + y79) + y59 + 525312) + 32768 * y78 + y47
-    y81 = (y80 if y10 != 16 else 0) if y26 else 0
-    y82 = 12 * images_per_prompt
-    y83 = 5128 * seq_len
-    y84 = batch_size * (y15 * y82 + y83)
-    y85 = 3072 * y22
-    y86 = 12582912 if y20 else 0
-    y87 = 1 if activation_bits == 32 else 0
-    y88 = y87 if y4 else 0
-    y89 = (y84 + y29 * y85 + (y86 if y19 else 0)) * y88
-    y90 = (y84 + (((1806336 if y33 else 0) + 5720064) * y32 + y85) * y23) * y88
-    y91 = (y84 + 33792 * y24) * y88
-    y92 = 9216 if y40 else 0
-    y93 = (32512 if y20 else 0) - 256
-    y94 = (y84 + y2 * (y2 * ((y92 + 15360) * y23 + 256) + 512) + y93) * y88 if y19 else 0
-    y95 = (y84 + (y92 + y2 * (48 * y2 + 96) + 21504) * y24) * y88
-    y96 = batch_size * (y83 + y54 * y82)
-    y97 = 5120 * y57 + 10240 * y56
-    y98 = 3072 * y51
-    y99 = y96 + y97 * y58 + y63 * y98 + (y86 if y60 else 0) if y87 else 0
-    y100 = y97 * y8
-    y101 = y96 + vision_batch_size * (y100 + ((1806336 if y68 else 0) + 5720064) * y67 + y98) if y87 else 0
-    y102 = y96 + vision_batch_size * (y100 + 33792 * y51) if y87 else 0
-    y103 = 9216 if y72 else 0
-    y104 = y96 + vision_batch_size * (y100 + (y103 + 15360) * y51) + y9 * (256 * y9 + 512) + y93
-    y105 = (y104 if y87 else 0) if y60 else 0
-    y106 = y96 + vision_batch_size * (y100 + (y103 + y9 * (48 * y9 + 96) + 21504) * y51) if y87 else 0
-    y107 = (y37 + activation_bits * (y35 + (5376 * y46 + 1024) * y23)) * y27
-    y108 = y37 + activation_bits * (vision_batch_size * (5376 * y78 + y79) + y59) if y26 else 0
-    y109 = y7 + y78
-    y110 = y8 + y10
-    y111 = y37 + activation_bits * (vision_batch_size * (3840 * y109 + 2560 * y110 + 1280) + batch_size * (y34 + y55))
-    y112 = y111 if y26 else 0
-    y113 = batch_size * (y12 + activation_bits * y55) + y11 * (2560 * activation_bits * vision_batch_size + 64)
-    y114 = y113 if y26 else 0
-    y115 = (y84 + (21504 * y46 + 4096) * y23) * y88
-    y116 = y96 + vision_batch_size * (y100 + 21504 * y78 + 4096) if y87 else 0
-    y117 = y96 + vision_batch_size * (15360 * y109 + 10240 * y110 + 5120) if y87 else 0
-    y118 = y96 + y11 * (10240 * vision_batch_size + 8) if y87 else 0
-    y119 = 327680 if y20 else 0
-    y120 = seq_len * (batch_size * (640 * activation_bits + 5384) + 8) + y119 if y26 else 0
-    y121 = seq_len * (batch_size * (4480 * activation_bits + 36480) + 8) + 512 if y26 else 0
-    y122 = seq_len * (batch_size * (4640 * activation_bits + 5760) + 8) + 512 if y26 else 0
-    y123 = 160 * activation_bits
-    y124 = 1 if batch_size != 1 else 0
-    y125 = (logits_tokens if y124 else 0) if logits_tokens != seq_len else 0
-    y126 = batch_size if y26 else 0
-    y127 = (seq_len * (y123 + 8) + y123 * y125) * y126
-    y128 = ((seq_len if logits_tokens == seq_len else 0) if y124 else 0) + (seq_len if batch_size == 1 else 0) + y125
-    y129 = 8 * seq_len
-    y130 = (logits_tokens * (16160 * activation_bits + 517120) + y128 * y123 + y129) * y126
-    y131 = y119 + seq_len * (20744 * batch_size + 8) if y87 else 0
-    y132 = seq_len * (149120 * batch_size + 8) + 512 if y87 else 0
-    y133 = batch_size if y87 else 0
-    y134 = (y83 + 5120 * y125) * y133
-    y135 = (y129 + 5120 * y128 + 517120 * logits_tokens) * y133
-    y136 = 1 if decode_steps > 0 else 0
-    y137 = (16320 * activation_bits + 517128) * y126 if y136 else 0
-    y138 = 522248 * y133 if y136 else 0
-    y139 = 8 * y89
-    y140 = 8 * y90
-    y141 = 8 * y91
-    y142 = 8 * y94
-    y143 = 8 * y95
-    y144 = 8 * y99
-    y145 = 8 * y101
-    y146 = 8 * y102
-    y147 = 8 * y105
-    y148 = 8 * y106
-    y149 = 8 * y115
-    y150 = 8 * y116
-    y151 = 8 * y117
-    y152 = 8 * y118
+    y28 = y19 + y23
+    y29 = -(-y2 // 14)
+    y30 = y29 * y29
+    y31 = 1 if (y23 * y30) != 1 else 0
+    y32 = 1280 * seq_len
+    y33 = batch_size * (y17 + y32)
+    y34 = batch_size * seq_len
+    y35 = 64 * y34
+    y36 = 1 if y23 != 1 else 0
+    y37 = 2304 if y36 else 0
+    y38 = y35 + (260096 if y20 else 0) - 2048
+    y39 = y3 * y3
+    y40 = y35 + 8388608
+    y41 = 2560 * y6
+    y42 = y1 * y41
+    y43 = y9 * y9
+    y44 = 768 * y43
+    y45 = y42 + y44
+    y46 = y13 + (y14 if y4 else 0)
+    y47 = y46 * y16
+    y48 = num_width_tiles * y3
+    y49 = ((y48 if num_width_tiles != 1 else 0) if y3 != 1 else 0) + 1
+    y50 = vision_batch_size * y8
+    y51 = batch_size * y47 + 1280 * (y34 + y49 * y50)
+    y52 = 1 if y9 != 64 else 0
+    y53 = 24576 * y43
+    y54 = vision_batch_size + y52
+    y55 = y23 * y41 + y51
+    y56 = -(-y9 // 14)
+    y57 = y56 * y56
+    y58 = 1 if (vision_batch_size * y57) != 1 else 0
+    y59 = 1 if vision_batch_size != 1 else 0
+    y60 = 2304 if y59 else 0
+    y61 = y10 * y10
+    y62 = y42 + 1024
+    y63 = 12 * images_per_prompt
+    y64 = 5128 * seq_len
+    y65 = batch_size * (y15 * y63 + y64)
+    y66 = 3072 * y22
+    y67 = 12582912 if y20 else 0
+    y68 = 1 if activation_bits == 32 else 0
+    y69 = y68 if y4 else 0
+    y70 = 9216 if y36 else 0
+    y71 = (32512 if y20 else 0) - 256
+    y72 = batch_size * (y64 + y46 * y63)
+    y73 = 5120 * y49 + 10240 * y48
+    y74 = 3072 * y43
+    y75 = y73 * y8
+    y76 = 9216 if y59 else 0
+    y77 = y7 + y61
+    y78 = y8 + y10
+    y79 = 327680 if y20 else 0
+    y80 = 160 * activation_bits
+    y81 = 1 if batch_size != 1 else 0
+    y82 = (logits_tokens if y81 else 0) if logits_tokens != seq_len else 0
+    y83 = batch_size if y26 else 0
+    y84 = ((seq_len if logits_tokens == seq_len else 0) if y81 else 0) + (seq_len if batch_size == 1 else 0) + y82
+    y85 = 8 * seq_len
+    y86 = batch_size if y68 else 0
+    y87 = 1 if decode_steps > 0 else 0
+    y88 = activation_bits * (y9 * (y9 * (vision_batch_size * (y60 + 3840) + 64) + 128) + y55 - 64) + 4096 * y9 + y38
+    y89 = (y88 if y52 else 0) if y26 else 0
+    y90 = activation_bits * (vision_batch_size * (2048 * y61 + y62) + y51 + 525312) + 32768 * y61 + y40
+    y91 = (y90 if y10 != 16 else 0) if y26 else 0
+    y92 = y72 + vision_batch_size * (y75 + (y76 + 15360) * y43) + y9 * (256 * y9 + 512) + y71
+    y93 = (8 * y92 if y68 else 0) if y52 else 0
+    y94 = activation_bits * (y33 + y2 * (y2 * ((y37 + 3840) * y23 + 64) + 128) - 64) + 4096 * y2 + y38
+    y95 = y94 * y27 if y19 else 0
+    y96 = y35 + activation_bits * (vision_batch_size * (((451584 if y58 else 0) + 1430016) * y57 + y45) + y51)
+    y97 = y96 if y26 else 0
+    y98 = y35 + activation_bits * (vision_batch_size * (y42 + (y60 + y9 * (12 * y9 + 24) + 5376) * y43) + y51)
+    y99 = y98 if y26 else 0
+    y100 = (activation_bits * (y33 + (2048 * y39 + 1024) * y23 + 525312) + 32768 * y39 + y40) * y27 if y3 != 16 else 0
+    y101 = 8 * (y72 + vision_batch_size * (y75 + ((1806336 if y58 else 0) + 5720064) * y57 + y74)) if y68 else 0
+    y102 = (activation_bits * ((((451584 if y31 else 0) + 1430016) * y30 + 768 * y22) * y23 + y33) + y35) * y27
+    y103 = y35 + activation_bits * (vision_batch_size * y45 + y51) + (y21 + y53 if y52 else 0) if y26 else 0
+    y104 = 8 * (y72 + vision_batch_size * (y75 + (y76 + y9 * (48 * y9 + 96) + 21504) * y43)) if y68 else 0
+    y105 = y35 + activation_bits * (vision_batch_size * (y42 + 8448 * y43) + y51) if y26 else 0
+    y106 = 8 * (y65 + y2 * (y2 * ((y70 + 15360) * y23 + 256) + 512) + y71) * y69 if y19 else 0
+    y107 = (y35 + activation_bits * (y33 + (y37 + y2 * (12 * y2 + 24) + 5376) * y24)) * y27
+    y108 = y35 + activation_bits * (y54 * y44 + y55) + (y53 if y52 else 0) if y26 else 0
+    y109 = 8 * (y65 + (((1806336 if y31 else 0) + 5720064) * y30 + y66) * y23) * y69
+    y110 = 8 * (y72 + y73 * y50 + y54 * y74 + (y67 if y52 else 0)) if y68 else 0
+    y111 = 8 * (y72 + vision_batch_size * (y75 + 33792 * y43)) if y68 else 0
+    y112 = (y18 + (y21 + 24576 * y22 if y19 else 0) + y24 * y25) * y27
+    y113 = 8 * (y65 + (y70 + y2 * (48 * y2 + 96) + 21504) * y24) * y69
+    y114 = (y18 + (y28 * y25 + (24576 if y19 else 0)) * y22) * y27
+    y115 = 8 * (y65 + y28 * y66 + (y67 if y19 else 0)) * y69
+    y116 = (y18 + 8448 * activation_bits * y24) * y27
+    y117 = 8 * (y65 + 33792 * y24) * y69
+    y118 = max(y112, y114, y102, y116, y95, y107, y100, y103, y108, y97, y105, y89)
+    y119 = max(y118, y99, y91, y115, y109, y117, y106, y113, y110, y101, y111, y93, y104)
+    y120 = y35 + activation_bits * (vision_batch_size * (3840 * y77 + 2560 * y78 + 1280) + batch_size * (y32 + y47))
+    y121 = y120 if y26 else 0
+    y122 = batch_size * (y12 + activation_bits * y47) + y11 * (2560 * activation_bits * vision_batch_size + 64)
+    y123 = y122 if y26 else 0
+    y124 = y35 + activation_bits * (vision_batch_size * (5376 * y61 + y62) + y51) if y26 else 0
+    y125 = 8 * (y72 + vision_batch_size * (15360 * y77 + 10240 * y78 + 5120)) if y68 else 0
+    y126 = 8 * (y72 + vision_batch_size * (y75 + 21504 * y61 + 4096)) if y68 else 0
+    y127 = (y35 + activation_bits * (y33 + (5376 * y39 + 1024) * y23)) * y27
+    y128 = 8 * (y72 + y11 * (10240 * vision_batch_size + 8)) if y68 else 0
+    y129 = max(y127, y124, y121, y123, 8 * (y65 + (21504 * y39 + 4096) * y23) * y69, y126, y125, y128)
+    y130 = seq_len * (batch_size * (4480 * activation_bits + 36480) + 8) + 512 if y26 else 0
+    y131 = seq_len * (batch_size * (4640 * activation_bits + 5760) + 8) + 512 if y26 else 0
+    y132 = seq_len * (batch_size * (640 * activation_bits + 5384) + 8) + y79 if y26 else 0
+    y133 = (logits_tokens * (16160 * activation_bits + 517120) + y84 * y80 + y85) * y83
+    y134 = seq_len * (149120 * batch_size + 8) + 512 if y68 else 0
+    y135 = y79 + seq_len * (20744 * batch_size + 8) if y68 else 0
+    y136 = (y85 + 5120 * y84 + 517120 * logits_tokens) * y86
+    y137 = (seq_len * (y80 + 8) + y80 * y82) * y83
+    y138 = max(y132, y130, y131, y137, y133, y135, y134, (y64 + 5120 * y82) * y86, y136)
+    y139 = max((16320 * activation_bits + 517128) * y83 if y87 else 0, 522248 * y86 if y87 else 0)
     image_tokens = images_per_prompt * y11
-    vision_0 = -(-y28 // 8)
-    vision_1 = -(-y30 // 8)
-    vision_2 = -(-y38 // 8)
-    vision_3 = -(-y39 // 8)
-    vision_4 = -(-y44 // 8)
-    vision_5 = -(-y45 // 8)
-    vision_6 = -(-y48 // 8)
-    vision_7 = -(-y62 // 8)
-    vision_8 = -(-y65 // 8)
-    vision_9 = -(-y70 // 8)
-    vision_10 = -(-y71 // 8)
-    vision_11 = -(-y75 // 8)
-    vision_12 = -(-y77 // 8)
-    vision_13 = -(-y81 // 8)
-    vision_14 = y89
-    vision_15 = y90
-    vision_16 = y91
-    vision_17 = y94
-    vision_18 = y95
-    vision_19 = y99
-    vision_20 = y101
-    vision_21 = y102
-    vision_22 = y105
-    vision_23 = y106
-    projector_0 = -(-y107 // 8)
-    projector_1 = -(-y108 // 8)
-    projector_2 = -(-y112 // 8)
-    projector_3 = -(-y114 // 8)
-    projector_4 = y115
-    projector_5 = y116
-    projector_6 = y117
-    projector_7 = y118
-    prefill_0 = y120
-    prefill_1 = y121
-    prefill_2 = y122
-    prefill_3 = y127
-    prefill_4 = y130
-    prefill_5 = y131
-    prefill_6 = y132
-    prefill_7 = y134
-    prefill_8 = y135
-    decode_0 = y137
-    decode_1 = y138
-    y153 = max(y28, y30, y38, y39, y44, y45, y48, y62, y65, y70, y71, y75)
-    y154 = max(y153, y77, y81, y139, y140, y141, y142, y143, y144, y145, y146, y147, y148)
-    vision_peak_activation_bytes = -(-y154 // 8)
-    projector_peak_activation_bytes = -(-(max(y107, y108, y112, y114, y149, y150, y151, y152)) // 8)
-    prefill_peak_activation_bytes = max(y120, y121, y122, y127, y130, y131, y132, y134, y135)
-    decode_peak_activation_bytes = max(y137, y138)
-    y155 = 8 * y120
-    y156 = 8 * y121
-    y157 = 8 * y122
-    y158 = 8 * y127
-    y159 = 8 * y130
-    y160 = 8 * y131
-    y161 = 8 * y132
-    y162 = 8 * y134
-    y163 = 8 * y135
-    y164 = 8 * y137
-    y165 = 8 * y138
-    y166 = max(y28, y30, y38, y39, y44, y45, y48, y62, y65, y70)
-    y167 = max(y166, y71, y75, y77, y81, y139, y140, y141, y142, y143, y144, y145)
-    y168 = max(y167, y146, y147, y148, y107, y108, y112, y114, y149, y150, y151)
-    y169 = max(y168, y152, y155, y156, y157, y158, y159, y160, y161, y162, y163, y164, y165)
-    request_peak_activation_bytes = -(-y169 // 8)
+    vision_peak_activation_bytes = -(-y119 // 8)
+    projector_peak_activation_bytes = -(-y129 // 8)
+    prefill_peak_activation_bytes = y138
+    decode_peak_activation_bytes = y139
+    request_peak_activation_bytes = -(-(max(y119, y129, 8 * y138, 8 * y139)) // 8)
     return locals()
 
 
@@ -280,45 +207,15 @@ def vision_peak_activation_bytes(
     return compute(vision_peak_activation_bytes, "_peaks", locals())
 
 
-def projector_peak_activation_bytes(
-    *, batch_size: int = 1, images_per_prompt: int = 1, vision_batch_size: int = 1, base_size: int = 1024,
-    image_size: int = 640, num_width_tiles: int = 2, num_height_tiles: int = 3, prompt_tokens: int | None = None,
-    seq_len: int | None = None, weight_bits: Bits = 16, activation_bits: Bits = 16,
-) -> int:
-    """Return the largest bytes of activations that are alive together in ``projector``. 138 operations."""
-    if (found := check(projector_peak_activation_bytes, locals())) is not None:
-        return found
-    x1 = num_width_tiles * num_height_tiles
-    x2 = -(-(image_size // 16) // 4)
-    x3 = 1 if x1 > 1 else 0
-    x4 = x2 if x3 else 0
-    x5 = x2 * x4
-    x6 = x1 * x5
-    x7 = num_height_tiles * x4
-    x8 = -(-(base_size // 16) // 4)
-    x9 = x6 + x7 + x8 * (x8 + 1) + 1
-    image_tokens = images_per_prompt * x9
-    if seq_len is None:
-        if prompt_tokens is None:
-            prompt_tokens = 10
-        seq_len = image_tokens + prompt_tokens
-    else:
-        if not (type(seq_len) is int and seq_len > 0):
-            seq_len = check_size("seq_len", seq_len, 1)
-        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
-            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
-    if seq_len < image_tokens:
-        raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    return compute(projector_peak_activation_bytes, "_peaks", locals())
-
-
 _LIKES = {
+    "projector_peak_activation_bytes": vision_peak_activation_bytes,
     "prefill_peak_activation_bytes": prefill,
     "decode_peak_activation_bytes": decode,
     "request_peak_activation_bytes": stages,
 }
 
 if TYPE_CHECKING:
+    projector_peak_activation_bytes = cut_metric(vision_peak_activation_bytes, "", "")
     prefill_peak_activation_bytes = cut_metric(prefill, "", "")
     decode_peak_activation_bytes = cut_metric(decode, "", "")
     request_peak_activation_bytes = cut_metric(stages, "", "")

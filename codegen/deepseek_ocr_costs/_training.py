@@ -9,7 +9,7 @@ TypeError; one that is out of range, or contradicts another, is a CostError. Wid
 """
 
 from ._runtime import Bits, Cost, check_size, contradiction, routed_reads, too_large, too_small
-from ._source import check, cut_metric
+from ._source import check, cut_metric, make_cost
 
 TYPE_CHECKING = False
 
@@ -190,7 +190,7 @@ def training_step(
     x87 = x85 * x31 + batch_size * x86 + activation_bits * (1280 * x71 + 1) + (28835840 if x68 else 0) + 45056
     activation_bytes = -(-x87 // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 _LIKES = {
@@ -198,12 +198,9 @@ _LIKES = {
 }
 
 if TYPE_CHECKING:
-    training_step_tensor_core_flops = cut_metric(training_step, "", "")
-    training_step_cuda_core_flops = cut_metric(training_step, "", "")
-    training_step_io_bytes = cut_metric(training_step, "", "")
-    training_step_weight_bytes = cut_metric(training_step, "", "")
-    training_step_activation_bytes = cut_metric(training_step, "", "")
-    training_step_kv_cache_bytes = cut_metric(training_step, "", "")
+    training_step_tensor_core_flops = training_step_cuda_core_flops = cut_metric(training_step, "", "")
+    training_step_io_bytes = training_step_weight_bytes = cut_metric(training_step, "", "")
+    training_step_activation_bytes = training_step_kv_cache_bytes = cut_metric(training_step, "", "")
 
 if not TYPE_CHECKING:
 

@@ -51,453 +51,750 @@ def whole_model(
     y26 = y3 * y25
     y27 = y1 * y26
     y28 = y6 * y6
-    y29 = y1 * y27 + y28 * y28
-    y30 = y27 + y6 * y28
-    y31 = y26 + y28
-    y32 = sam_patch_size * sam_patch_size
-    y33 = sam_num_hidden_layers * sam_intermediate_size
-    y34 = sam_num_hidden_layers * y23
-    y35 = y34 + sam_num_global_layers * y31
-    y36 = y3 if y4 else 0
-    y37 = y36 + 1
-    y38 = y12 + y37
-    y39 = 8 * clip_hidden_size
-    y40 = y37 + y2 * y2 * y10 + y11 * y11
-    y41 = y31 * sam_neck_channels
-    y42 = -(-y1 // 2)
-    y43 = -(-y6 // 2)
-    y44 = sam_downsample_channels * (y42 * y42 * y36 + y43 * y43)
-    y45 = images_per_prompt * (batch_size // vision_batch_size)
-    y46 = vision_batch_size * y45
-    y47 = (
-        sam_num_global_layers * ((-8 * sam_hidden_size - 4 * y15) * y23 + 4 * (y29 + y30))
-        + y31 * (6 * y32 + 4 * y33 + 2 * sam_neck_channels) + 8 * sam_hidden_size * y35 + 4 * y15 * y34
+    y29 = y1 * y27
+    y30 = y29 + y28 * y28
+    y31 = y27 + y6 * y28
+    y32 = y26 + y28
+    y33 = sam_patch_size * sam_patch_size
+    y34 = sam_num_hidden_layers * sam_intermediate_size
+    y35 = sam_num_hidden_layers * y23
+    y36 = sam_num_global_layers * y32
+    y37 = y35 + y36
+    y38 = y3 if y4 else 0
+    y39 = y38 + 1
+    y40 = y12 + y39
+    y41 = 8 * clip_hidden_size
+    y42 = y11 * y11
+    y43 = y39 + y2 * y2 * y10 + y42
+    y44 = y32 * sam_neck_channels
+    y45 = -(-y1 // 2)
+    y46 = -(-y6 // 2)
+    y47 = sam_downsample_channels * (y45 * y45 * y38 + y46 * y46)
+    y48 = images_per_prompt * (batch_size // vision_batch_size)
+    y49 = vision_batch_size * y48
+    y50 = y30 + y31
+    y51 = y44 + y47
+    y52 = (
+        sam_num_global_layers * ((-8 * sam_hidden_size - 4 * y15) * y23 + 4 * y50)
+        + y32 * (6 * y33 + 4 * y34 + 2 * sam_neck_channels) + 8 * sam_hidden_size * y37 + 4 * y15 * y35
     )
-    y48 = (
-        clip_num_hidden_layers * (y38 * (y39 + 4 * clip_intermediate_size) + 8 * y12 + 4 * y40)
+    y53 = (
+        clip_num_hidden_layers * (y40 * (y41 + 4 * clip_intermediate_size) + 8 * y12 + 4 * y43)
         + 18 * y12 * sam_downsample_channels
     )
-    y49 = sam_hidden_size * y47 + clip_hidden_size * y48 + 18 * sam_neck_channels * (y41 + y44)
-    y50 = y49 * y46
-    y51 = sam_num_hidden_layers * y22
-    y52 = y23 * y51 + sam_num_global_layers * y29
-    y53 = sam_num_global_layers * y22
-    y54 = y23 * y53
-    y55 = sam_hidden_size // sam_num_attention_heads
-    y56 = sam_image_size // sam_patch_size
-    y57 = 1 if y6 != y56 else 0
-    y58 = 1 if y1 != y56 else 0
-    y59 = (y6 if y57 else 0) + (y24 if y58 else 0)
-    y60 = y57 + (y58 if y4 else 0)
-    y61 = y4 + 1
-    y62 = -4 * y61
-    y63 = sam_num_global_layers * (y28 + y25)
-    y64 = y61 * y15
-    y65 = y63 + y6 * sam_num_global_layers + sam_num_hidden_layers * y64 + sam_num_global_layers * y24
-    y66 = 4 * y65
-    y67 = (y28 if y57 else 0) + (y25 if y58 else 0)
-    y68 = sam_hidden_size * y67
-    y69 = clip_image_size // clip_patch_size
-    y70 = 1 if y7 != y69 else 0
-    y71 = 1 if y2 != y69 else 0
-    y72 = (y11 if y70 else 0) + (y9 if y71 else 0)
-    y73 = y68 + clip_hidden_size * y72
-    y74 = clip_num_attention_heads * (6 * y40 + 12 * y12) + y38 * (16 * clip_hidden_size + 6 * clip_intermediate_size)
-    y75 = (
-        y31 * (sam_hidden_size * (16 * sam_num_hidden_layers + 1) + 16 * sam_neck_channels + 5 * y33 + 4)
-        + clip_num_hidden_layers * y74 + sam_num_attention_heads * (8 * y52 - 8 * y54) + y38 * y39
+    y54 = sam_hidden_size * y52 + clip_hidden_size * y53 + 18 * sam_neck_channels * y51
+    y55 = y54 * y49
+    y56 = sam_num_hidden_layers * y22
+    y57 = sam_num_global_layers * y30
+    y58 = y23 * y56 + y57
+    y59 = sam_num_global_layers * y22
+    y60 = y23 * y59
+    y61 = sam_hidden_size // sam_num_attention_heads
+    y62 = sam_image_size // sam_patch_size
+    y63 = 1 if y6 != y62 else 0
+    y64 = 1 if y1 != y62 else 0
+    y65 = (y6 if y63 else 0) + (y24 if y64 else 0)
+    y66 = y63 + (y64 if y4 else 0)
+    y67 = y4 + 1
+    y68 = -4 * y67
+    y69 = sam_num_global_layers * (y28 + y25)
+    y70 = y67 * y15
+    y71 = y69 + y6 * sam_num_global_layers + sam_num_hidden_layers * y70 + sam_num_global_layers * y24
+    y72 = 4 * y71
+    y73 = (y28 if y63 else 0) + (y25 if y64 else 0)
+    y74 = sam_hidden_size * y73
+    y75 = clip_image_size // clip_patch_size
+    y76 = 1 if y7 != y75 else 0
+    y77 = 1 if y2 != y75 else 0
+    y78 = y11 if y76 else 0
+    y79 = y78 + (y9 if y77 else 0)
+    y80 = y74 + clip_hidden_size * y79
+    y81 = clip_num_attention_heads * (6 * y43 + 12 * y12) + y40 * (16 * clip_hidden_size + 6 * clip_intermediate_size)
+    y82 = (
+        y32 * (sam_hidden_size * (16 * sam_num_hidden_layers + 1) + 16 * sam_neck_channels + 5 * y34 + 4)
+        + clip_num_hidden_layers * y81 + sam_num_attention_heads * (8 * y58 - 8 * y60) + y40 * y41
     )
-    y76 = vision_batch_size * y75 + sam_num_global_layers * (y55 * (12 * y59 - 6 * y60) + y15 * y62) + y66 + 31 * y73
-    y77 = y76 * y45
-    y78 = 1 if sam_num_attention_heads != 1 else 0
-    y79 = vision_batch_size * y17
-    y80 = vision_batch_size * y20
-    y81 = (y18 if y79 != 1 else 0) + (y20 if y80 != 1 else 0)
-    y82 = y81 if y78 else 0
-    y83 = 1 if (sam_window_size * y19) != y6 else 0
-    y84 = y28 if y83 else 0
-    y85 = 1 if (sam_window_size * y16) != y1 else 0
-    y86 = ((y18 if y85 else 0) + (y20 if y83 else 0)) * y22
-    y87 = y84 + (y26 if y85 else 0) + y86
-    y88 = vision_batch_size * y3
-    y89 = (
-        (sam_num_global_layers * y28 if vision_batch_size != 1 else 0)
-        + (sam_num_global_layers * y26 if y88 != 1 else 0) + y81 * y51
+    y83 = vision_batch_size * y82 + sam_num_global_layers * (y61 * (12 * y65 - 6 * y66) + y15 * y68) + y72 + 31 * y80
+    y84 = y83 * y48
+    y85 = 1 if sam_num_attention_heads != 1 else 0
+    y86 = vision_batch_size * y17
+    y87 = vision_batch_size * y20
+    y88 = y20 if y87 != 1 else 0
+    y89 = (y18 if y86 != 1 else 0) + y88
+    y90 = y89 if y85 else 0
+    y91 = 1 if (sam_window_size * y19) != y6 else 0
+    y92 = y28 if y91 else 0
+    y93 = 1 if (sam_window_size * y16) != y1 else 0
+    y94 = ((y18 if y93 else 0) + (y20 if y91 else 0)) * y22
+    y95 = y26 if y93 else 0
+    y96 = y92 + y95 + y94
+    y97 = vision_batch_size * y3
+    y98 = 1 if vision_batch_size != 1 else 0
+    y99 = 1 if y97 != 1 else 0
+    y100 = (sam_num_global_layers * y28 if y98 else 0) + (sam_num_global_layers * y26 if y99 else 0) + y89 * y56
+    y101 = y100 if y85 else 0
+    y102 = y32 * sam_num_hidden_layers
+    y103 = y37 + y102
+    y104 = clip_num_hidden_layers * y40
+    y105 = clip_intermediate_size * y104
+    y106 = 1 if activation_bits != 32 else 0
+    y107 = y77 if y4 else 0
+    y108 = y76 + y107
+    y109 = y75 * y75
+    y110 = 1 if sam_window_size != 1 else 0
+    y111 = sam_hidden_size if y110 else 0
+    y112 = sam_window_size * sam_num_attention_heads
+    y113 = y21 * y112
+    y114 = 1 if y19 != 1 else 0
+    y115 = 1 if y16 != 1 else 0
+    y116 = vision_batch_size * ((y20 * y111 if y114 else 0) + (y18 * y111 if y115 else 0) + y113)
+    y117 = y61 * y67
+    y118 = y116 + y117
+    y119 = -4 * sam_window_size
+    y120 = y61 * (4 * y65 - 2 * y66) if y106 else 0
+    y121 = sam_hidden_size + y34
+    y122 = y32 * y121 + y47 + sam_num_global_layers * y31 * sam_num_attention_heads
+    y123 = y69 + y67 * y56
+    y124 = y61 * y123
+    y125 = vision_batch_size * y122 + y56 * y116 + y124
+    y126 = vision_batch_size * sam_num_global_layers
+    y127 = sam_num_attention_heads * y126
+    y128 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
+    y129 = y28 if y6 != 1 else 0
+    y130 = sam_hidden_size if y85 else 0
+    y131 = y126 * y129
+    y132 = 1 if y1 != 1 else 0
+    y133 = 1 if (sam_num_attention_heads + y97) != 2 else 0
+    y134 = y126 if y132 else 0
+    y135 = sam_hidden_size * y26
+    y136 = clip_hidden_size * y108
+    y137 = y128 + 1
+    y138 = 1 if vision_batch_size == 1 else 0
+    y139 = y133 + 1
+    y140 = 1 if y97 == 1 else 0
+    y141 = 1 if y75 != 1 else 0
+    y142 = (
+        y30 * y127 + y6 * y137 * y127 * y129 + (y130 * y131 if y138 else 0) + (sam_hidden_size * y131 if y128 else 0)
+        + (y139 * y27 * y127 if y132 else 0) + (y26 * y130 * y134 if y140 else 0) + (y135 * y134 if y133 else 0)
+        + ((y109 if y141 else 0) + 1) * y136
     )
-    y90 = y89 if y78 else 0
-    y91 = y31 * sam_num_hidden_layers
-    y92 = y35 + y91
-    y93 = clip_num_hidden_layers * y38
-    y94 = clip_intermediate_size * y93
-    y95 = 1 if activation_bits != 32 else 0
-    y96 = y70 + (y71 if y4 else 0)
-    y97 = y69 * y69
-    y98 = 1 if sam_window_size != 1 else 0
-    y99 = sam_hidden_size if y98 else 0
-    y100 = sam_window_size * sam_num_attention_heads
-    y101 = y21 * y100
-    y102 = vision_batch_size * ((y20 * y99 if y19 != 1 else 0) + (y18 * y99 if y16 != 1 else 0) + y101)
-    y103 = y102 + y55 * y61
-    y104 = -4 * sam_window_size
-    y105 = y55 * (4 * y59 - 2 * y60) if y95 else 0
-    y106 = sam_hidden_size + y33
-    y107 = y31 * y106 + y44 + sam_num_global_layers * y30 * sam_num_attention_heads
-    y108 = y63 + y61 * y51
-    y109 = vision_batch_size * y107 + y51 * y102 + y55 * y108
-    y110 = vision_batch_size * sam_num_global_layers
-    y111 = sam_num_attention_heads * y110
-    y112 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
-    y113 = y28 if y6 != 1 else 0
-    y114 = sam_hidden_size if y78 else 0
-    y115 = y110 * y113
-    y116 = 1 if y1 != 1 else 0
-    y117 = 1 if (sam_num_attention_heads + y88) != 2 else 0
-    y118 = y110 if y116 else 0
-    y119 = sam_hidden_size * y26
-    y120 = clip_hidden_size * y96
-    y121 = (
-        y29 * y111 + y6 * (y112 + 1) * y111 * y113 + (y114 * y115 if vision_batch_size == 1 else 0)
-        + (sam_hidden_size * y115 if y112 else 0) + ((y117 + 1) * y27 * y111 if y116 else 0)
-        + (y26 * y114 * y118 if y88 == 1 else 0) + (y119 * y118 if y117 else 0) + ((y97 if y69 != 1 else 0) + 1) * y120
+    y143 = y106 + 1
+    y144 = 1 if weight_bits != 32 else 0
+    y145 = 4 * y62
+    y146 = y144 + 1
+    y147 = y62 * y146
+    y148 = 128 * y65
+    y149 = y22 if y110 else 0
+    y150 = 1 if (y6 + vision_batch_size) != 2 else 0
+    y151 = y20 if (sam_num_attention_heads + y87) != 2 else 0
+    y152 = 1 if y87 == 1 else 0
+    y153 = 1 if (y1 + y97) != 2 else 0
+    y154 = (
+        (sam_hidden_size * y92 if y150 else 0)
+        + ((y18 if (sam_num_attention_heads + y86) != 2 else 0) + y151) * (sam_hidden_size + y112) * y149
+        + (((y18 * y130 if y86 == 1 else 0) if y110 else 0) + sam_num_attention_heads * y23) * y22
+        + (y20 * y130 * y149 if y152 else 0) + ((y135 if y153 else 0) if y93 else 0) + (y23 * y112 if y110 else 0)
     )
-    y122 = y95 + 1
-    y123 = 1 if weight_bits != 32 else 0
-    y124 = 4 * y56
-    y125 = y123 + 1
-    y126 = y56 * y125
-    y127 = 128 * y59
-    y128 = y22 if y98 else 0
-    y129 = (y18 if (sam_num_attention_heads + y79) != 2 else 0) + (y20 if (sam_num_attention_heads + y80) != 2 else 0)
-    y130 = (
-        (sam_hidden_size * y84 if (y6 + vision_batch_size) != 2 else 0) + y129 * (sam_hidden_size + y100) * y128
-        + (((y18 * y114 if y79 == 1 else 0) if y98 else 0) + sam_num_attention_heads * y23) * y22
-        + (y20 * y114 * y128 if y80 == 1 else 0) + ((y119 if (y1 + y88) != 2 else 0) if y85 else 0)
-        + (y23 * y100 if y98 else 0)
+    y155 = vision_batch_size * activation_bits
+    y156 = y67 * weight_bits
+    y157 = y61 * y156
+    y158 = y154 * y155 + y22 * y157
+    y159 = sam_hidden_size * sam_num_hidden_layers
+    y160 = clip_hidden_size * clip_num_hidden_layers
+    y161 = y159 + y160
+    y162 = sam_neck_channels + clip_hidden_size
+    y163 = sam_neck_channels * sam_neck_channels
+    y164 = sam_downsample_channels * y162
+    y165 = y163 + y164
+    y166 = sam_hidden_size * y159 + clip_hidden_size * y160
+    y167 = clip_num_hidden_layers * clip_intermediate_size
+    y168 = y121 + sam_hidden_size * sam_neck_channels + y167
+    y169 = 9 * (y161 + y165) + 4 * (y162 + y166) + y168
+    y170 = y62 * y66
+    y171 = y62 if y144 else 0
+    y172 = (y28 if y6 == y62 else 0) + (y25 if y1 == y62 else 0)
+    y173 = vision_batch_size * (128 * (y102 + y104) + 64 * y40)
+    y174 = activation_bits + weight_bits
+    y175 = image_size * image_size * y3 if y4 else 0
+    y176 = base_size * base_size
+    y177 = 3 * (y155 * y175 + y155 * y176 + sam_hidden_size * y156 * y33)
+    y178 = sam_num_global_layers * y61
+    y179 = sam_intermediate_size * y159
+    y180 = y179 + clip_intermediate_size * y160
+    y181 = weight_bits * y172 * y178 + y180 * y156 + y73 * activation_bits * y178
+    y182 = sam_hidden_size * y170
+    y183 = y109 + 1
+    y184 = y67 * y183
+    y185 = y170 * y171 + y172
+    y186 = (
+        sam_num_global_layers * ((-6 * y90 - 12 * y21) * y22 - y96) + 6 * y101 + sam_num_hidden_layers * y96 + 12 * y103
     )
-    y131 = vision_batch_size * activation_bits
-    y132 = y61 * weight_bits
-    y133 = y55 * y132
-    y134 = y130 * y131 + y22 * y133
-    y135 = sam_hidden_size * sam_num_hidden_layers
-    y136 = clip_hidden_size * clip_num_hidden_layers
-    y137 = y135 + y136
-    y138 = sam_neck_channels + clip_hidden_size
-    y139 = sam_neck_channels * sam_neck_channels + sam_downsample_channels * y138
-    y140 = sam_hidden_size * y135 + clip_hidden_size * y136
-    y141 = y106 + sam_hidden_size * sam_neck_channels + clip_num_hidden_layers * clip_intermediate_size
-    y142 = 9 * (y137 + y139) + 4 * (y138 + y140) + y141
-    y143 = y56 * y60
-    y144 = y56 if y123 else 0
-    y145 = (y28 if y6 == y56 else 0) + (y25 if y1 == y56 else 0)
-    y146 = vision_batch_size * (128 * (y91 + y93) + 64 * y38)
-    y147 = activation_bits + weight_bits
-    y148 = image_size * image_size * y3 if y4 else 0
-    y149 = base_size * base_size
-    y150 = 3 * (y131 * y148 + y131 * y149 + sam_hidden_size * y132 * y32)
-    y151 = sam_num_global_layers * y55
-    y152 = sam_intermediate_size * y135 + clip_intermediate_size * y136
-    y153 = weight_bits * y145 * y151 + y152 * y132 + y67 * activation_bits * y151
-    y154 = sam_hidden_size * y143
-    y155 = y97 + 1
-    y156 = y61 * y155
-    y157 = (
-        sam_num_global_layers * ((-6 * y82 - 12 * y21) * y22 - y87) + 6 * y90 + sam_num_hidden_layers * y87 + 12 * y92
+    y187 = (
+        sam_hidden_size * y186 + clip_hidden_size * (22 * y104 + 7 * y12 + 5 * y39)
+        + y32 * (32 * sam_neck_channels + 18) + 9 * y105
     )
-    y158 = (
-        sam_hidden_size * y157 + clip_hidden_size * (22 * y93 + 7 * y12 + 5 * y37) + y31 * (32 * sam_neck_channels + 18)
-        + 9 * y94
+    y188 = (
+        vision_batch_size * y187 + clip_hidden_size * (y11 + (y79 + y108 * y109 if y106 else 0) + 2 * (y67 + y79) + y9)
+        + sam_num_global_layers * (sam_window_size * (y118 * y119 - 8 * y14 * y67) + y120) + 4 * y125 + 2 * y142
+        + y143 * y74 + 8 * y71
     )
-    y159 = (
-        vision_batch_size * y158 + clip_hidden_size * (y11 + (y72 + y96 * y97 if y95 else 0) + 2 * (y61 + y72) + y9)
-        + sam_num_global_layers * (sam_window_size * (y103 * y104 - 8 * y14 * y61) + y105) + 4 * y109 + 2 * y121
-        + y122 * y68 + 8 * y65
+    y189 = (
+        y66 * ((weight_bits * (y145 - 2) - 64 if y144 else 0) + 128 * y147 + (-64 if y106 else 0) - 128) + y143 * y148
     )
-    y160 = y60 * ((weight_bits * (y124 - 2) - 64 if y123 else 0) + 128 * y126 + (-64 if y95 else 0) - 128) + y122 * y127
-    y161 = y55 * y160 - 2 * y134 - 256 * y64
-    y162 = (
-        activation_bits * y159 + sam_num_global_layers * y161
-        + weight_bits * (y61 * y142 + sam_hidden_size * (y143 * y144 + y145)) + y146
-        + clip_hidden_size * (y61 * y147 + 32 * y96 * y122) * y97 + y150 + 2 * (sam_num_hidden_layers * y134 + y153)
-        + 32 * (y154 * y126 + y73 * y122) + 64 * y156 + 256 * y65
+    y190 = y61 * y189 - 2 * y158 - 256 * y70
+    y191 = (
+        activation_bits * y188 + sam_num_global_layers * y190 + weight_bits * (y67 * y169 + sam_hidden_size * y185)
+        + y173 + clip_hidden_size * (y67 * y174 + 32 * y108 * y143) * y109 + y177
+        + 2 * (sam_num_hidden_layers * y158 + y181) + 32 * (y182 * y147 + y80 * y143) + 64 * y184 + 256 * y71
     )
-    y163 = y162 * y45
-    y164 = (
-        y55 * (sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (y124 + y104))
-        + sam_hidden_size * (3 * y32 + y56 * y56) + clip_hidden_size * (y97 + 3 * clip_patch_size * clip_patch_size)
-        + 2 * y152 + y142
+    y192 = y191 * y48
+    y193 = (
+        y61 * (sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (y145 + y119))
+        + sam_hidden_size * (3 * y33 + y62 * y62) + clip_hidden_size * (y109 + 3 * clip_patch_size * clip_patch_size)
+        + 2 * y180 + y169
     )
-    y165 = weight_bits * y164
-    y166 = 128 * y108
-    y167 = (
-        sam_hidden_size * ((-3 * y82 - 5 * y21) * y53 + 3 * y90 + 5 * y92)
-        + clip_hidden_size * (3 * y37 + 10 * y93 + 4 * y12) + y31 * (14 * sam_neck_channels + 8)
-        + (y130 + sam_hidden_size * y86) * (sam_num_hidden_layers - sam_num_global_layers) + 4 * y94
+    y194 = weight_bits * y193
+    y195 = 128 * y123
+    y196 = (
+        sam_hidden_size * ((-3 * y90 - 5 * y21) * y59 + 3 * y101 + 5 * y103)
+        + clip_hidden_size * (3 * y39 + 10 * y104 + 4 * y12) + y32 * (14 * sam_neck_channels + 8)
+        + (y154 + sam_hidden_size * y94) * (sam_num_hidden_layers - sam_num_global_layers) + 4 * y105
     )
-    y168 = (
-        y66 + y121 + vision_batch_size * y167
-        + sam_num_global_layers * (y105 + sam_window_size * (-2 * sam_window_size * y103 + y14 * y62))
-        + clip_hidden_size * (y72 * y122 + y156) + 2 * y109 + (y68 if y95 else 0)
+    y197 = (
+        y72 + y142 + vision_batch_size * y196
+        + sam_num_global_layers * (y120 + sam_window_size * (-2 * sam_window_size * y118 + y14 * y68))
+        + clip_hidden_size * (y79 * y143 + y184) + 2 * y125 + (y74 if y106 else 0)
     )
-    y169 = (
-        y146 + activation_bits * y168
-        + sam_num_global_layers * (y55 * (y60 * (128 * y144 - 64 * y125) + y127) - 128 * y61 * y22) + y166
-        + 32 * (y73 + y144 * y154 + (y97 * y120 if y95 else 0))
+    y198 = (
+        y173 + activation_bits * y197
+        + sam_num_global_layers * (y61 * (y66 * (128 * y171 - 64 * y146) + y148) - 128 * y67 * y22) + y195
+        + 32 * (y80 + y171 * y182 + (y109 * y136 if y106 else 0))
     )
-    y170 = y169 * y45
-    y171 = y12 * clip_hidden_size
-    y172 = 4 * hidden_size * y171 * y46
-    y173 = 3 * (y46 * y148 + y149)
-    y174 = (y10 if num_width_tiles != 1 else 0) if y2 != 1 else 0
-    y175 = (y45 if y4 else 0) + 1
-    y176 = (2 * y174 + 10 * y12 + 8 * y8 + 6) * y131 + weight_bits * (2 * (y4 + clip_hidden_size * y61) + 3)
-    y177 = hidden_size * y176 + 6 * y131 * y171 + 64 * y13
-    y178 = y177 * y45 + activation_bits * (y173 + y175)
-    y179 = 2 * clip_hidden_size
-    y180 = weight_bits * hidden_size
-    y181 = (y179 + 3) * y180
-    y182 = 2 * y171
-    y183 = activation_bits * (y175 + (hidden_size * (y174 + 5 * y12 + 4 * y8 + 3) + y182) * y46)
-    y184 = hidden_size // num_attention_heads
-    y185 = num_key_value_heads * y184
-    y186 = hidden_size + y185
-    y187 = 2 * n_routed_experts
-    y188 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
-    y189 = first_k_dense_replace * intermediate_size
-    y190 = y189 + num_hidden_layers * y188
-    y191 = first_k_dense_replace * (-6 * y188 - 2 * n_routed_experts) + 6 * y190
-    y192 = num_hidden_layers * y184
-    y193 = 2 * hidden_size
-    y194 = (
-        seq_len * (hidden_size * (num_hidden_layers * (4 * (seq_len + y186) + y187) + y191) + y192)
-        + logits_tokens * vocab_size * y193
+    y199 = y198 * y48
+    y200 = y12 * clip_hidden_size
+    y201 = 4 * hidden_size * y200 * y49
+    y202 = 3 * (y49 * y175 + y176)
+    y203 = 1 if y2 != 1 else 0
+    y204 = 1 if num_width_tiles != 1 else 0
+    y205 = (y10 if y204 else 0) if y203 else 0
+    y206 = (y48 if y4 else 0) + 1
+    y207 = (2 * y205 + 10 * y12 + 8 * y8 + 6) * y155 + weight_bits * (2 * (y4 + clip_hidden_size * y67) + 3)
+    y208 = hidden_size * y207 + 6 * y155 * y200 + 64 * y13
+    y209 = y208 * y48 + activation_bits * (y202 + y206)
+    y210 = 2 * clip_hidden_size
+    y211 = weight_bits * hidden_size
+    y212 = (y210 + 3) * y211
+    y213 = 2 * y200
+    y214 = activation_bits * (y206 + (hidden_size * (y205 + 5 * y12 + 4 * y8 + 3) + y213) * y49)
+    y215 = hidden_size // num_attention_heads
+    y216 = num_key_value_heads * y215
+    y217 = hidden_size + y216
+    y218 = 2 * n_routed_experts
+    y219 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
+    y220 = first_k_dense_replace * intermediate_size
+    y221 = y220 + num_hidden_layers * y219
+    y222 = first_k_dense_replace * (-6 * y219 - 2 * n_routed_experts) + 6 * y221
+    y223 = num_hidden_layers * y215
+    y224 = 2 * hidden_size
+    y225 = seq_len + y217
+    y226 = (
+        seq_len * (hidden_size * (num_hidden_layers * (4 * y225 + y218) + y222) + y223)
+        + logits_tokens * vocab_size * y224
     )
-    y195 = batch_size * y194
-    y196 = 2 * num_experts_per_tok + 29 * hidden_size + 7 * y185
-    y197 = hidden_size * num_experts_per_tok
-    y198 = hidden_size * num_hidden_layers
-    y199 = num_experts_per_tok * y198
-    y200 = hidden_size + y192
-    y201 = -4 * y197 - 2 * (hidden_size + num_experts_per_tok) - 10 * y188 - 12 * n_routed_experts
-    y202 = first_k_dense_replace * y201 + 4 * (y199 + 1) + 8 * (num_hidden_layers + y200) + 10 * y190
-    y203 = batch_size * seq_len
-    y204 = (num_hidden_layers * (12 * (n_routed_experts + seq_len * num_attention_heads) + y196) + y202) * y203
-    y205 = 6 if y95 else 0
-    y206 = (
-        num_hidden_layers * (10 * num_experts_per_tok + y205 + 34)
-        + first_k_dense_replace * (-10 * num_experts_per_tok + (-2 if y95 else 0) - 3)
+    y227 = batch_size * y226
+    y228 = 2 * num_experts_per_tok
+    y229 = y228 + 29 * hidden_size + 7 * y216
+    y230 = hidden_size * num_experts_per_tok
+    y231 = hidden_size * num_hidden_layers
+    y232 = num_experts_per_tok * y231
+    y233 = hidden_size + y223
+    y234 = -4 * y230 - 2 * (hidden_size + num_experts_per_tok) - 10 * y219 - 12 * n_routed_experts
+    y235 = first_k_dense_replace * y234 + 4 * (y232 + 1) + 8 * (num_hidden_layers + y233) + 10 * y221
+    y236 = batch_size * seq_len
+    y237 = (num_hidden_layers * (12 * (n_routed_experts + seq_len * num_attention_heads) + y229) + y235) * y236
+    y238 = 6 if y106 else 0
+    y239 = (
+        num_hidden_layers * (10 * num_experts_per_tok + y238 + 34)
+        + first_k_dense_replace * (-10 * num_experts_per_tok + (-2 if y106 else 0) - 3)
     )
-    y207 = (
-        num_hidden_layers * (96 * num_experts_per_tok + (192 if y95 else 0) + 384)
-        + first_k_dense_replace * (-96 * num_experts_per_tok - 64 * y122) + 160
-    )
-    y208 = 2 * (activation_bits + kv_bits)
-    y209 = 320 * (y184 + n_routed_experts) + 704 * num_experts_per_tok + 448
-    y210 = -320 * n_routed_experts - 704 * num_experts_per_tok
-    y211 = 8 * y190
-    y212 = num_key_value_heads * y192
-    y213 = kv_bits * y212
-    y214 = 2 * ((activation_bits * y200 if y95 else 0) + y213) + 256
-    y215 = y122 * vocab_size
-    y216 = (1 if logits_tokens != seq_len else 0) if batch_size != 1 else 0
-    y217 = vocab_size if y95 else 0
-    y218 = 32 * y217
-    y219 = batch_size if y95 else 0
-    y220 = num_experts_per_tok * y219
-    y221 = activation_bits * y220
-    y222 = weight_bits * n_routed_experts if y123 else 0
-    y223 = seq_len * y221 + y222
-    y224 = y186 + 1
-    y225 = 2 * weight_bits
-    y226 = y125 * n_routed_experts
-    y227 = seq_len * y220 + y226
-    y228 = y203 + 1
-    y229 = activation_bits * logits_tokens
-    y230 = batch_size * y229 + weight_bits * vocab_size
-    y231 = hidden_size * moe_intermediate_size
-    y232 = n_shared_experts * y231
-    y233 = routed_reads(n_routed_experts, num_experts_per_tok, y203, y231, expert_routing)
-    y234 = -3 * first_k_dense_replace
-    y235 = y189 + num_hidden_layers * moe_intermediate_size * n_shared_experts
-    y236 = hidden_size * y235
-    y237 = weight_bits * ((y232 + y233) * y234 + 3 * (y236 + num_hidden_layers * y233))
-    y238 = 64 * (num_hidden_layers + y200 * y219)
-    y239 = -64 * first_k_dense_replace
-    y240 = num_hidden_layers * (64 * n_routed_experts + 16 * y184) + n_routed_experts * y239
+    y240 = 192 if y106 else 0
     y241 = (
+        num_hidden_layers * (96 * num_experts_per_tok + y240 + 384)
+        + first_k_dense_replace * (-96 * num_experts_per_tok - 64 * y143) + 160
+    )
+    y242 = 2 * (activation_bits + kv_bits)
+    y243 = 320 * (y215 + n_routed_experts) + 704 * num_experts_per_tok + 448
+    y244 = -320 * n_routed_experts - 704 * num_experts_per_tok
+    y245 = 8 * y221
+    y246 = num_key_value_heads * y223
+    y247 = kv_bits * y246
+    y248 = 2 * ((activation_bits * y233 if y106 else 0) + y247) + 256
+    y249 = y143 * vocab_size
+    y250 = 1 if batch_size != 1 else 0
+    y251 = 1 if logits_tokens != seq_len else 0
+    y252 = y251 if y250 else 0
+    y253 = vocab_size if y106 else 0
+    y254 = 32 * y253
+    y255 = batch_size if y106 else 0
+    y256 = num_experts_per_tok * y255
+    y257 = activation_bits * y256
+    y258 = weight_bits * n_routed_experts if y144 else 0
+    y259 = seq_len * y257 + y258
+    y260 = y217 + 1
+    y261 = 2 * weight_bits
+    y262 = y146 * n_routed_experts
+    y263 = seq_len * y256 + y262
+    y264 = y236 + 1
+    y265 = activation_bits * logits_tokens
+    y266 = batch_size * y265 + weight_bits * vocab_size
+    y267 = hidden_size * moe_intermediate_size
+    y268 = n_shared_experts * y267
+    y269 = routed_reads(n_routed_experts, num_experts_per_tok, y236, y267, expert_routing)
+    y270 = -3 * first_k_dense_replace
+    y271 = y220 + num_hidden_layers * moe_intermediate_size * n_shared_experts
+    y272 = hidden_size * y271
+    y273 = y268 + y269
+    y274 = weight_bits * (y273 * y270 + 3 * (y272 + num_hidden_layers * y269))
+    y275 = 64 * (num_hidden_layers + y233 * y255)
+    y276 = -64 * first_k_dense_replace
+    y277 = 16 * y215
+    y278 = num_hidden_layers * (64 * n_routed_experts + y277) + n_routed_experts * y276
+    y279 = (
         activation_bits * (12 * num_key_value_heads + 4)
-        + (num_key_value_heads * y208 if kv_bits != activation_bits else 0)
+        + (num_key_value_heads * y242 if kv_bits != activation_bits else 0)
     )
-    y242 = y184 * y241 + y209
-    y243 = (
-        hidden_size * (activation_bits * (y206 + 3) + y207) + num_hidden_layers * y242
-        + first_k_dense_replace * (-8 * activation_bits * y188 + y210) + activation_bits * y211 + y214
-    )
-    y244 = seq_len * y243 + logits_tokens * (activation_bits * (y215 + y193 * y216) + y218)
-    y245 = (
-        num_hidden_layers * (y223 + y224 * y225 + 32 * y227) + first_k_dense_replace * (-y223 - 32 * y227)
-        + weight_bits * y228 + y230
-    )
-    y246 = batch_size * y244 + hidden_size * y245 + y237 + seq_len * y238 + y240
-    y247 = num_hidden_layers * n_routed_experts
-    y248 = -3 * moe_intermediate_size * (n_routed_experts + n_shared_experts) - n_routed_experts
-    y249 = (
-        first_k_dense_replace * y248 + 2 * (vocab_size + num_hidden_layers * y224)
-        + 3 * (y235 + moe_intermediate_size * y247) + y247 + 1
-    )
-    y250 = y249 * y180
-    y251 = -8 * first_k_dense_replace
-    y252 = (
-        (y197 + y188) * y251 + 4 * (hidden_size + (y192 if y95 else 0)) + 13 * y212
-        + hidden_size * (num_hidden_layers * (y205 + 27) - 2 * y122 * first_k_dense_replace + (2 if y95 else 0))
-        + 8 * (y190 + y199)
-    )
-    y253 = num_hidden_layers * num_experts_per_tok
-    y254 = 320 * hidden_size + 256 * n_routed_experts + 640 * num_experts_per_tok + 352 * y184 + 448
-    y255 = (
-        num_hidden_layers * y254
-        + hidden_size * (64 * (y95 + y122 * y253) + y122 * (num_experts_per_tok + 1) * y239 + 128)
-        + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok)
-        + 192 * ((y198 if y95 else 0) + 1)
-    )
-    y256 = 64 * y217
-    y257 = (
-        (hidden_size * (64 * num_hidden_layers + y239) if y123 else 0) + 128 * num_hidden_layers
-        - 128 * first_k_dense_replace
-    )
-    y258 = n_routed_experts * y257
-    y259 = (
-        seq_len * (activation_bits * y252 + y255)
-        + logits_tokens * (2 * activation_bits * (vocab_size + hidden_size * y216) + y256)
-    )
-    y260 = batch_size * y259 + y258
-    y261 = 2 * vocab_size
-    y262 = seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)
-    y263 = decode_steps * (y192 + hidden_size * (num_hidden_layers * (y187 + 4 * y186) + y261 + y191)) + 4 * y262 * y198
-    y264 = batch_size * y263
-    y265 = (
-        decode_steps * (num_hidden_layers * (12 * n_routed_experts + y196) + y202)
-        + 12 * num_hidden_layers * num_attention_heads * y262
-    )
-    y266 = batch_size * y265
-    y267 = 2 * num_hidden_layers
-    y268 = batch_size + 1
-    y269 = y222 + y221
-    y270 = y226 + y220
-    y271 = routed_reads(n_routed_experts, num_experts_per_tok, batch_size, y231, expert_routing)
-    y272 = (y232 + y271) * y234 + 3 * (y236 + num_hidden_layers * y271)
-    y273 = batch_size * y213
-    y274 = 2 * y262 * y273
-    y275 = (
-        y218 + hidden_size * (activation_bits * y206 + y207)
-        + activation_bits * (y215 + 4 * y200 + y211 + y188 * y251 + 14 * y212) + num_hidden_layers * y209
-        + first_k_dense_replace * y210 + y214
-    )
-    y276 = (
-        weight_bits * (vocab_size + y224 * y267 + y268) + num_hidden_layers * (y269 + 32 * y270)
-        + first_k_dense_replace * (-y269 - 32 * y270)
-    )
-    y277 = batch_size * y275 + hidden_size * y276 + weight_bits * y272 + y238 + y240
-    y278 = decode_steps * y277 + y274
-    y279 = y258 + batch_size * (y256 + activation_bits * (y261 + y252) + y255) if decode_steps > 0 else 0
-    y280 = (seq_len + decode_steps) * y273
+    y280 = y215 * y279 + y243
     y281 = (
-        sam_hidden_size * (12 * y35 + 2 * y91 - 12 * sam_num_global_layers * y23)
-        + sam_num_attention_heads * (y52 - y54) + clip_hidden_size * (y12 + 12 * y93) + 2 * (y107 + y94) + 4 * y41
+        hidden_size * (activation_bits * (y239 + 3) + y241) + num_hidden_layers * y280
+        + first_k_dense_replace * (-8 * activation_bits * y219 + y244) + activation_bits * y245 + y248
     )
-    y282 = vision_batch_size * y281 + y55 * (4 * y108 + y53 * y62)
-    y283 = weight_bits * (y141 + 4 * y140 + 5 * y137 + 9 * y139) + y155 * (clip_hidden_size * y147 + 64) - 128 * y53
-    y284 = (
-        y150 + y166 + activation_bits * y282 + y61 * y283
-        + (y131 * y101 + y133) * (2 * sam_num_hidden_layers - 2 * sam_num_global_layers) * y22 + 2 * y153
+    y282 = seq_len * y281 + logits_tokens * (activation_bits * (y249 + y224 * y252) + y254)
+    y283 = (
+        num_hidden_layers * (y259 + y260 * y261 + 32 * y263) + first_k_dense_replace * (-y259 - 32 * y263)
+        + weight_bits * y264 + y266
     )
-    y285 = y284 * y45
-    y286 = (hidden_size * ((y179 + 1) * y132 + y12 * y131) + y131 * y182) * y45
-    y287 = num_hidden_layers * (5 * num_experts_per_tok + 11) - 5 * first_k_dense_replace * num_experts_per_tok
-    y288 = 3 * y190 + y188 * y234
-    y289 = hidden_size + n_routed_experts
-    y290 = y289 + 1
-    y291 = first_k_dense_replace * (-32 * y289 - 64 * num_experts_per_tok) + 64 * (y253 + 1)
-    y292 = -32 * first_k_dense_replace
-    y293 = 16 * y192
-    y294 = (
-        activation_bits * (hidden_size * y287 + y288) + num_hidden_layers * (y185 * y208 + 32 * y290)
-        + y147 * hidden_size + y291
+    y284 = batch_size * y282 + hidden_size * y283 + y274 + seq_len * y275 + y278
+    y285 = num_hidden_layers * n_routed_experts
+    y286 = n_routed_experts + n_shared_experts
+    y287 = -n_routed_experts
+    y288 = (
+        first_k_dense_replace * (-3 * moe_intermediate_size * y286 + y287) + 2 * (vocab_size + num_hidden_layers * y260)
+        + 3 * (y271 + moe_intermediate_size * y285) + y285 + 1
     )
-    y295 = seq_len * y294 + vocab_size * y229
-    y296 = (
-        y237 + batch_size * y295
-        + hidden_size * (y230 + num_hidden_layers * (y186 * y225 + 32 * n_routed_experts) + n_routed_experts * y292)
-        + y228 * y293
+    y289 = y288 * y211
+    y290 = -8 * first_k_dense_replace
+    y291 = 2 if y106 else 0
+    y292 = (
+        (y230 + y219) * y290 + 4 * (hidden_size + (y223 if y106 else 0)) + 13 * y246
+        + hidden_size * (num_hidden_layers * (y238 + 27) - 2 * y143 * first_k_dense_replace + y291) + 8 * (y221 + y232)
     )
-    y297 = 32 * num_hidden_layers
-    y298 = activation_bits * (vocab_size + hidden_size * (y287 + 2) + 2 * y212 + y288) + y180 + y290 * y297 + y291
-    y299 = (
-        batch_size * y298 + weight_bits * (hidden_size * (vocab_size + y186 * y267) + y272)
-        + hidden_size * n_routed_experts * (y297 + y292) + y268 * y293
+    y293 = num_hidden_layers * num_experts_per_tok
+    y294 = 256 * n_routed_experts
+    y295 = 640 * num_experts_per_tok
+    y296 = 352 * y215
+    y297 = first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok)
+    y298 = (
+        num_hidden_layers * (320 * hidden_size + y294 + y295 + y296 + 448)
+        + hidden_size * (64 * (y106 + y143 * y293) + y143 * (num_experts_per_tok + 1) * y276 + 128) + y297
+        + 192 * ((y231 if y106 else 0) + 1)
     )
-    y300 = y274 + decode_steps * y299
-    y301 = batch_size * logits_tokens
-    y302 = hidden_size * vocab_size
-    y303 = -32 * vocab_size if y95 else 0
-    y304 = -weight_bits * y302
-    y305 = y213 * y203
+    y299 = 64 * y253
+    y300 = 64 * num_hidden_layers + y276
+    y301 = 128 * num_hidden_layers
+    y302 = -128 * first_k_dense_replace
+    y303 = n_routed_experts * ((hidden_size * y300 if y144 else 0) + y301 + y302)
+    y304 = vocab_size + hidden_size * y252
+    y305 = (
+        batch_size * (seq_len * (activation_bits * y292 + y298) + logits_tokens * (2 * activation_bits * y304 + y299))
+        + y303
+    )
+    y306 = 2 * vocab_size
+    y307 = seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)
+    y308 = decode_steps * (y223 + hidden_size * (num_hidden_layers * (y218 + 4 * y217) + y306 + y222)) + 4 * y307 * y231
+    y309 = batch_size * y308
+    y310 = (
+        decode_steps * (num_hidden_layers * (12 * n_routed_experts + y229) + y235)
+        + 12 * num_hidden_layers * num_attention_heads * y307
+    )
+    y311 = batch_size * y310
+    y312 = 2 * num_hidden_layers
+    y313 = batch_size + 1
+    y314 = y258 + y257
+    y315 = y262 + y256
+    y316 = routed_reads(n_routed_experts, num_experts_per_tok, batch_size, y267, expert_routing)
+    y317 = (y268 + y316) * y270 + 3 * (y272 + num_hidden_layers * y316)
+    y318 = batch_size * y247
+    y319 = 2 * y307 * y318
+    y320 = (
+        y254 + hidden_size * (activation_bits * y239 + y241)
+        + activation_bits * (y249 + 4 * y233 + y245 + y219 * y290 + 14 * y246) + num_hidden_layers * y243
+        + first_k_dense_replace * y244 + y248
+    )
+    y321 = (
+        weight_bits * (vocab_size + y260 * y312 + y313) + num_hidden_layers * (y314 + 32 * y315)
+        + first_k_dense_replace * (-y314 - 32 * y315)
+    )
+    y322 = batch_size * y320 + hidden_size * y321 + weight_bits * y317 + y275 + y278
+    y323 = decode_steps * y322 + y319
+    y324 = y303 + batch_size * (y299 + activation_bits * (y306 + y292) + y298) if decode_steps > 0 else 0
+    y325 = (seq_len + decode_steps) * y318
+    y326 = 2 * sam_num_hidden_layers
+    y327 = (
+        sam_hidden_size * (12 * y37 + 2 * y102 - 12 * sam_num_global_layers * y23)
+        + sam_num_attention_heads * (y58 - y60) + clip_hidden_size * (y12 + 12 * y104) + 2 * (y122 + y105) + 4 * y44
+    )
+    y328 = vision_batch_size * y327 + y61 * (4 * y123 + y59 * y68)
+    y329 = weight_bits * (y168 + 4 * y166 + 5 * y161 + 9 * y165) + y183 * (clip_hidden_size * y174 + 64) - 128 * y59
+    y330 = (
+        y177 + y195 + activation_bits * y328 + y67 * y329
+        + (y155 * y113 + y157) * (y326 - 2 * sam_num_global_layers) * y22 + 2 * y181
+    )
+    y331 = y330 * y48
+    y332 = (hidden_size * ((y210 + 1) * y156 + y12 * y155) + y155 * y213) * y48
+    y333 = num_hidden_layers * (5 * num_experts_per_tok + 11) - 5 * first_k_dense_replace * num_experts_per_tok
+    y334 = 3 * y221 + y219 * y270
+    y335 = hidden_size + n_routed_experts
+    y336 = y335 + 1
+    y337 = first_k_dense_replace * (-32 * y335 - 64 * num_experts_per_tok) + 64 * (y293 + 1)
+    y338 = -32 * first_k_dense_replace
+    y339 = 16 * y223
+    y340 = (
+        activation_bits * (hidden_size * y333 + y334) + num_hidden_layers * (y216 * y242 + 32 * y336)
+        + y174 * hidden_size + y337
+    )
+    y341 = seq_len * y340 + vocab_size * y265
+    y342 = (
+        y274 + batch_size * y341
+        + hidden_size * (y266 + num_hidden_layers * (y217 * y261 + 32 * n_routed_experts) + n_routed_experts * y338)
+        + y264 * y339
+    )
+    y343 = 32 * num_hidden_layers
+    y344 = activation_bits * (vocab_size + hidden_size * (y333 + 2) + 2 * y246 + y334) + y211 + y336 * y343 + y337
+    y345 = (
+        batch_size * y344 + weight_bits * (hidden_size * (vocab_size + y217 * y312) + y317)
+        + hidden_size * n_routed_experts * (y343 + y338) + y313 * y339
+    )
+    y346 = y319 + decode_steps * y345
+    y347 = batch_size * logits_tokens
+    y348 = hidden_size * vocab_size
+    y349 = -32 * vocab_size if y106 else 0
+    y350 = -weight_bits * y348
+    y351 = y247 * y236
+    y352 = 2 * y84
+    y353 = 2 * y202
+    y354 = y194 + y212 + y289
+    y355 = 2 * y199
+    y356 = 2 * y214
+    y357 = y352 + y353 + y237
+    y358 = y2 * y2
+    y359 = y38 * y358
+    y360 = y359 + y11
+    y361 = y7 + (num_height_tiles * y2 if y4 else 0)
+    y362 = y360 + y361
+    y363 = y16 * y16 * y38
+    y364 = y363 + y20
+    y365 = y364 * y22
+    y366 = sam_window_size * sam_num_hidden_layers
+    y367 = y14 * y366
+    y368 = sam_num_hidden_layers * y365 + y36
+    y369 = y360 + y39
+    y370 = y39 + y358 * y359 + y42
+    y371 = 12 * hidden_size
+    y372 = 6 * hidden_size
+    y373 = logits_tokens * vocab_size
+    y374 = y365 * y56
+    y375 = y374 + y57
+    y376 = (y26 if y99 else 0) + (y28 if y98 else 0)
+    y377 = image_size * image_size * y38
+    y378 = sam_num_global_layers * sam_window_size
+    y379 = y61 * (y366 + sam_num_global_layers * y62)
+    y380 = y379 + y166
+    y381 = sam_patch_size * sam_patch_size * sam_hidden_size
+    y382 = sam_hidden_size * y62
+    y383 = y62 * y382 + y168
+    y384 = y179 + clip_hidden_size * (hidden_size + y167)
+    y385 = y159 + y163 + y164 + y160
+    y386 = 2 * y384 + 9 * y385
+    y387 = y78 + y358 * y107
+    y388 = y74 + clip_hidden_size * y387
+    y389 = y6 + y24
+    y390 = sam_num_global_layers * y389 + y69 + y67 * y367
+    y391 = y236 * y223 + y390 * y48
+    y392 = y48 * y117
+    y393 = y384 + sam_num_hidden_layers * y392
+    y394 = 3 * y176
+    y395 = y380 + y162
+    y396 = y378 * y392 + y395
+    y397 = y75 * clip_hidden_size * y75
+    y398 = y383 + y397
+    y399 = y16 * y16 * y97
+    y400 = (y363 if y399 != 1 else 0) + y88
+    y401 = -6 * y400 if y85 else 0
+    y402 = y95 + y92
+    y403 = 6 * (y400 * y56 + sam_num_global_layers * y376) if y85 else 0
+    y404 = clip_num_hidden_layers * y369
+    y405 = (y363 if (sam_num_attention_heads + y399) != 2 else 0) + y151
+    y406 = sam_hidden_size if y91 else 0
+    y407 = y22 * y20
+    y408 = sam_hidden_size if y93 else 0
+    y409 = y364 * y112
+    y410 = (
+        y405 * y22 * y111 + y406 * y407 + ((y111 * y407 if y152 else 0) if y85 else 0) + (y26 * y408 if y153 else 0)
+        + ((((sam_hidden_size * y363 if y399 == 1 else 0) if y85 else 0) + y409) * y22 if y110 else 0)
+        + (y28 * y406 if y150 else 0) + (y363 * y408 + (y405 * y112 if y110 else 0)) * y22
+    )
+    y411 = -2 * y410
+    y412 = clip_intermediate_size * y404
+    y413 = 8 * y65
+    y414 = y67 * y22
+    y415 = -8 * y67 * y15
+    y416 = 256 * y65
+    y417 = ((y363 if y115 else 0) + (y20 if y114 else 0)) * y111
+    y418 = vision_batch_size * activation_bits * y417 + weight_bits * y117
+    y419 = y102 + y404
+    y420 = y382 * y170
+    y421 = 4 if y106 else 0
+    y422 = 64 if y106 else 0
+    y423 = y108 * y397
+    y424 = sam_num_global_layers * y49
+    y425 = sam_num_attention_heads * y424
+    y426 = sam_hidden_size * y424
+    y427 = y426 if y85 else 0
+    y428 = y26 if y132 else 0
+    y429 = (
+        (y48 * y423 if y141 else 0) + y6 * y137 * y129 * y425 + sam_num_hidden_layers * y410 * y49
+        + (y129 * y427 if y138 else 0) + (y129 * y426 if y128 else 0) + (y139 * y27 * y425 if y132 else 0)
+        + (y428 * y427 if y140 else 0) + ((hidden_size * y49 * y359 if y204 else 0) if y203 else 0)
+        + ((batch_size * hidden_size * logits_tokens if y251 else 0) if y250 else 0) + (y426 * y428 if y133 else 0)
+    )
+    y430 = (num_hidden_layers * y236 if y106 else 0) + y49
+    y431 = hidden_size * y236
+    y432 = first_k_dense_replace * y431 + y66 * y48 * y178 if y106 else 0
+    y433 = y431 + y49 * y47
+    y434 = num_experts_per_tok if y106 else 0
+    y435 = n_routed_experts if y144 else 0
+    y436 = activation_bits * y236 * y434 + weight_bits * y435
+    y437 = y431 * y434 + n_routed_experts * ((hidden_size if y144 else 0) + 1)
+    y438 = moe_intermediate_size * y286
+    y439 = y409 + y417
     image_tokens = images_per_prompt * y13
-    vision_tensor_core_flops = y50
-    vision_cuda_core_flops = y77
-    vision_io_bytes = -(-y163 // 8)
-    vision_weight_bytes = -(-y165 // 8)
-    vision_activation_bytes = -(-y170 // 8)
+    vision_tensor_core_flops = y55
+    vision_cuda_core_flops = y84
+    vision_io_bytes = -(-y192 // 8)
+    vision_weight_bytes = -(-y194 // 8)
+    vision_activation_bytes = -(-y199 // 8)
     vision_kv_cache_bytes = 0
-    projector_tensor_core_flops = y172
-    projector_cuda_core_flops = y173
-    projector_io_bytes = -(-y178 // 8)
-    projector_weight_bytes = -(-y181 // 8)
-    projector_activation_bytes = -(-y183 // 8)
+    projector_tensor_core_flops = y201
+    projector_cuda_core_flops = y202
+    projector_io_bytes = -(-y209 // 8)
+    projector_weight_bytes = -(-y212 // 8)
+    projector_activation_bytes = -(-y214 // 8)
     projector_kv_cache_bytes = 0
-    prefill_tensor_core_flops = y195
-    prefill_cuda_core_flops = -(-y204 // 2)
-    prefill_io_bytes = -(-y246 // 8)
-    prefill_weight_bytes = -(-y250 // 8)
-    prefill_activation_bytes = -(-y260 // 16)
-    prefill_kv_cache_bytes = -(-y305 // 4)
-    decode_tensor_core_flops = y264
-    decode_cuda_core_flops = -(-y266 // 2)
-    decode_io_bytes = -(-y278 // 8)
-    decode_weight_bytes = -(-y250 // 8)
-    decode_activation_bytes = -(-y279 // 16)
-    decode_kv_cache_bytes = -(-y280 // 4)
-    request_tensor_core_flops = y50 + y172 + y195 + y264
-    request_cuda_core_flops = -(-(y204 + y266 + 2 * y77 + 2 * y173) // 2)
-    request_io_bytes = -(-(y163 + y178 + y246 + y278) // 8)
-    request_weight_bytes = -(-(y165 + y181 + y250) // 8)
-    request_activation_bytes = -(-(max(2 * y170, 2 * y183, y260, y279)) // 16)
-    request_kv_cache_bytes = -(-y280 // 4)
-    vision_fused_io_bytes = -(-y285 // 8)
-    projector_fused_io_bytes = -(-y286 // 8)
-    prefill_fused_io_bytes = -(-y296 // 8)
-    decode_fused_io_bytes = -(-y300 // 8)
-    request_fused_io_bytes = -(-(y285 + y286 + y296 + y300) // 8)
-    deepseek_ocr_for_causal_lm_tensor_core_flops = y50 + y172 + y195
-    deepseek_ocr_for_causal_lm_cuda_core_flops = -(-(2 * y77 + 2 * y173 + y204) // 2)
-    deepseek_ocr_for_causal_lm_io_bytes = -(-(y163 + y178 + y246) // 8)
-    deepseek_ocr_for_causal_lm_weight_bytes = -(-(y165 + y181 + y250) // 8)
-    deepseek_ocr_for_causal_lm_activation_bytes = -(-(2 * y170 + 2 * y183 + y260) // 16)
-    deepseek_ocr_for_causal_lm_kv_cache_bytes = -(-y305 // 4)
-    deepseek_ocr_for_causal_lm_fused_io_bytes = -(-(y285 + y286 + y296) // 8)
-    deepseek_ocr_model_tensor_core_flops = -2 * y301 * y302 + y50 + y172 + y195
-    deepseek_ocr_model_cuda_core_flops = -(-(2 * y77 + 2 * y173 + y204) // 2)
-    y306 = (
-        (activation_bits * (hidden_size * (-2 * y216 - 1) - vocab_size * (y95 + 1)) + y303) * y301 + y304 + y163 + y178
-        + y246
+    prefill_tensor_core_flops = y227
+    prefill_cuda_core_flops = -(-y237 // 2)
+    prefill_io_bytes = -(-y284 // 8)
+    prefill_weight_bytes = -(-y289 // 8)
+    prefill_activation_bytes = -(-y305 // 16)
+    prefill_kv_cache_bytes = -(-y351 // 4)
+    decode_tensor_core_flops = y309
+    decode_cuda_core_flops = -(-y311 // 2)
+    decode_io_bytes = -(-y323 // 8)
+    decode_weight_bytes = -(-y289 // 8)
+    decode_activation_bytes = -(-y324 // 16)
+    decode_kv_cache_bytes = -(-y325 // 4)
+    request_tensor_core_flops = y55 + y201 + y227 + y309
+    request_cuda_core_flops = -(-(y237 + y311 + y352 + y353) // 2)
+    request_io_bytes = -(-(y192 + y209 + y284 + y323) // 8)
+    request_weight_bytes = -(-y354 // 8)
+    request_activation_bytes = -(-(max(y355, y356, y305, y324)) // 16)
+    request_kv_cache_bytes = -(-y325 // 4)
+    vision_fused_io_bytes = -(-y331 // 8)
+    projector_fused_io_bytes = -(-y332 // 8)
+    prefill_fused_io_bytes = -(-y342 // 8)
+    decode_fused_io_bytes = -(-y346 // 8)
+    request_fused_io_bytes = -(-(y331 + y332 + y342 + y346) // 8)
+    deepseek_ocr_for_causal_lm_tensor_core_flops = y55 + y201 + y227
+    deepseek_ocr_for_causal_lm_cuda_core_flops = -(-y357 // 2)
+    deepseek_ocr_for_causal_lm_io_bytes = -(-(y192 + y209 + y284) // 8)
+    deepseek_ocr_for_causal_lm_weight_bytes = -(-y354 // 8)
+    deepseek_ocr_for_causal_lm_activation_bytes = -(-(y355 + y356 + y305) // 16)
+    deepseek_ocr_for_causal_lm_kv_cache_bytes = -(-y351 // 4)
+    deepseek_ocr_for_causal_lm_fused_io_bytes = -(-(y331 + y332 + y342) // 8)
+    deepseek_ocr_model_tensor_core_flops = -2 * y347 * y348 + y55 + y201 + y227
+    deepseek_ocr_model_cuda_core_flops = -(-y357 // 2)
+    y440 = (
+        (activation_bits * (hidden_size * (-2 * y252 - 1) - vocab_size * y143) + y349) * y347 + y350 + y192 + y209
+        + y284
     )
-    deepseek_ocr_model_io_bytes = -(-y306 // 8)
-    deepseek_ocr_model_weight_bytes = -(-(y304 + y165 + y181 + y250) // 8)
-    y307 = 2 * (y303 - activation_bits * (vocab_size + hidden_size * y216)) * y301 + 2 * y170 + 2 * y183 + y260
-    deepseek_ocr_model_activation_bytes = -(-y307 // 16)
-    deepseek_ocr_model_kv_cache_bytes = -(-y305 // 4)
-    y308 = (
+    deepseek_ocr_model_io_bytes = -(-y440 // 8)
+    deepseek_ocr_model_weight_bytes = -(-(y350 + y194 + y212 + y289) // 8)
+    deepseek_ocr_model_activation_bytes = -(-(2 * (y349 - activation_bits * y304) * y347 + y355 + y356 + y305) // 16)
+    deepseek_ocr_model_kv_cache_bytes = -(-y351 // 4)
+    y441 = (
         -batch_size * logits_tokens * activation_bits * (hidden_size + vocab_size)
-        - hidden_size * vocab_size * weight_bits + y285 + y286 + y296
+        - hidden_size * vocab_size * weight_bits + y331 + y332 + y342
     )
-    deepseek_ocr_model_fused_io_bytes = -(-y308 // 8)
+    deepseek_ocr_model_fused_io_bytes = -(-y441 // 8)
+    y442 = (
+        sam_num_global_layers * ((-24 * sam_hidden_size - 12 * y15) * y365 + 12 * y50)
+        + y32 * (12 * (y33 + y34) + 6 * sam_neck_channels) + 12 * y365 * y367 + 24 * sam_hidden_size * y368
+    )
+    y443 = y369 * (12 * clip_intermediate_size + 24 * clip_hidden_size) + 12 * y370 + 24 * y360
+    y444 = clip_num_hidden_layers * y443 + y360 * (y371 + 54 * sam_downsample_channels)
+    y445 = sam_hidden_size * y442 + clip_hidden_size * y444 + 54 * sam_neck_channels * y51
+    y446 = (
+        num_hidden_layers * (12 * y225 + 6 * n_routed_experts)
+        + first_k_dense_replace * (-18 * y219 - 6 * n_routed_experts) + 18 * y221
+    )
+    y447 = hidden_size * y446 + y223
+    y448 = seq_len * y447 + y372 * y373
+    training_step_tensor_core_flops = y445 * y49 + batch_size * y448
+    y449 = (
+        sam_num_global_layers * (((-2 if y110 else 0) - 13) * y22 * y365 + 2 * ((y29 if y132 else 0) + y28 * y129))
+        + (2 * y374 if y110 else 0) + 13 * y375
+    )
+    y450 = ((y358 + 1) * y38 if y99 else 0) + (y11 + 1 if y98 else 0) + y369 * (49 * clip_num_hidden_layers + 22)
+    y451 = (
+        sam_hidden_size * (45 * sam_num_hidden_layers + 2)
+        + sam_neck_channels * ((6 if sam_neck_channels != 1 else 0) + 52) + 17 * y34 + 10
+    )
+    y452 = clip_num_attention_heads * (11 * y370 + 22 * y360) + 14 * y369 * clip_intermediate_size
+    y453 = (
+        sam_num_attention_heads * y449 + clip_hidden_size * y450 + y32 * y451
+        + sam_hidden_size * (6 * y368 - 6 * sam_num_global_layers * y365 + y376) + clip_num_hidden_layers * y452
+        + 2 * (y362 + 1) * hidden_size + 3 * y377
+    )
+    y454 = (
+        (-2 * sam_window_size * y61 - 4 * y14) * y378 + clip_hidden_size * (2 * y109 + 5)
+        + 4 * (sam_neck_channels + y380) + 3 * y381 + y383 + y386
+    )
+    y455 = (
+        vision_batch_size * y453 + y67 * y454 + y61 * (sam_num_global_layers * (28 * y65 - 14 * y66) + 2 * y123)
+        + hidden_size * ((2 if y4 else 0) + 3) + y183 * y136 + 63 * y388
+    )
+    y456 = (
+        hidden_size * (7 * num_experts_per_tok + 48) + 11 * seq_len * num_attention_heads + 8 * y216
+        + 10 * (n_routed_experts + 1) + y228
+    )
+    y457 = hidden_size * (-7 * num_experts_per_tok - 3) - 16 * y219 - 10 * n_routed_experts - 2 * num_experts_per_tok
+    y458 = num_hidden_layers * y456 + first_k_dense_replace * y457 + 16 * (hidden_size + y221) + 5
+    training_step_cuda_core_flops = (
+        y455 * y48 + y458 * y236 + y61 * (y326 + 4 * y378) - 3 * (hidden_size + y381) + 4 * y391 - 2 * y393 + y394
+        - 4 * y396 - 9 * y385 - y398
+    )
+    y459 = (
+        sam_num_global_layers * ((y401 - 37 * y364) * y22 - 2 * y402) + sam_num_hidden_layers * (2 * y402 + 33 * y32)
+        + y403 + 9 * y32 + 37 * y368
+    )
+    y460 = (
+        sam_num_global_layers * (sam_window_size * (-5 * sam_window_size - 8) * y365 + 8 * y31) + 8 * y365 * y366
+        + 5 * y375
+    )
+    y461 = (
+        sam_hidden_size * y459 + sam_num_attention_heads * y460 + clip_hidden_size * (58 * y404 + 32 * y360 + 11 * y39)
+        + y32 * (10 * y34 + 84 * sam_neck_channels + 46) + hidden_size * (20 * y360 + 16 * y361)
+        + sam_num_global_layers * y411 + 6 * y176 + 9 * y377 + 25 * y412
+    )
+    y462 = (
+        (y108 * (y291 + 3) + 2 * y67) * y109 + y387 * (y291 + 4) + 2 * (y11 + (y358 if y4 else 0)) + 4 * y67 + 7 * y108
+    )
+    y463 = (
+        vision_batch_size * y461 + clip_hidden_size * y462
+        + sam_num_global_layers * (y61 * (4 * y73 + (y413 if y106 else 0) - 10 * y414) + y415) + 2 * y143 * y74
+        + 10 * y124
+    )
+    y464 = (
+        sam_hidden_size * (3 * y62 * y62 + 18 * y33) + 24 * y166 + 12 * (y384 + y379) + 6 * y168 + 5 * y397 + 54 * y385
+        + 22 * y162
+    )
+    y465 = (
+        y67 * y464 + ((y66 * (8 * y62 - 4) if y144 else 0) + 4 * y172) * y178 + hidden_size * ((11 if y4 else 0) + 16)
+        + 2 * sam_hidden_size * y185
+    )
+    y466 = (
+        y61 * (y66 * ((-128 if y144 else 0) + 256 * y62 * y146 - 256) + y143 * y416)
+        + sam_window_size * (sam_window_size * (-4 * y418 - 384 * y67) - 256 * y67) + 256 * y389
+    )
+    y467 = (
+        activation_bits * y463 + weight_bits * y465 + sam_num_global_layers * y466
+        + vision_batch_size * (64 * y369 + 128 * y419) + (4 * sam_window_size * y418 + 256 * y67) * y366
+        + (64 * y143 * y136 + 128 * y67) * y109 + 64 * (y146 * y420 + y388 * y143) + 384 * y123 + 128 * (y4 + y362)
+        + 256
+    )
+    y468 = (
+        num_hidden_layers * (24 * num_experts_per_tok + 106) + first_k_dense_replace * (-24 * num_experts_per_tok - 12)
+        + y421
+    )
+    y469 = (
+        activation_bits * y468 + num_hidden_layers * (224 * num_experts_per_tok + (384 if y106 else 0) + 1120)
+        + first_k_dense_replace * (-224 * num_experts_per_tok - 160) + y261 + (128 if y106 else 0) + 480
+    )
+    y470 = (
+        y215 * (activation_bits * (y291 + 38 * num_key_value_heads) + y422 + 320) + 480 * n_routed_experts
+        + 992 * num_experts_per_tok + 960
+    )
+    y471 = (
+        hidden_size * y469 + num_hidden_layers * y470
+        + first_k_dense_replace * (-20 * activation_bits * y219 - 480 * n_routed_experts - 992 * num_experts_per_tok)
+        + 20 * y221 * activation_bits + 576
+    )
+    y472 = seq_len * y471 + logits_tokens * (activation_bits * (y143 * y306 + 3 * hidden_size) + vocab_size * y422)
+    y473 = (
+        hidden_size * (3 * vocab_size + 6 * num_hidden_layers * y260 + 9 * y220 - 6)
+        + y61 * (12 * y378 + 6 * sam_num_hidden_layers) + y273 * (9 * num_hidden_layers - 9 * first_k_dense_replace)
+        - 12 * y396 - 6 * y393 - 9 * y381 - 27 * y385 - 3 * y398
+    )
+    y474 = (
+        y467 * y48 + batch_size * y472 + weight_bits * y473
+        + activation_bits * (y394 + 2 * y429 + y430 * y371 - 4 * y432 + 7 * y433 + 8 * y391 + y206)
+        + num_hidden_layers * (hidden_size * (2 * y436 + 96 * n_routed_experts) + 64 * (seq_len + y437) + y277)
+        + first_k_dense_replace * (hidden_size * (-2 * y436 - 96 * n_routed_experts) - 64 * y437) - 128 * y432
+    )
+    training_step_io_bytes = -(-y474 // 8)
+    y475 = (
+        num_hidden_layers * (n_routed_experts + 2 * y260 + 3 * y438)
+        + first_k_dense_replace * (3 * intermediate_size - 3 * y438 + y287) + y306 + 4
+    )
+    y476 = (
+        y398 + hidden_size * y475 + y61 * (-2 * sam_num_hidden_layers - 4 * y378)
+        + 3 * (y381 + clip_hidden_size * clip_patch_size * clip_patch_size) + 4 * y395 + y386
+    )
+    y477 = weight_bits * y476
+    training_step_weight_bytes = -(-y477 // 8)
+    y478 = (
+        (sam_hidden_size * (y401 - 10 * y364) - 2 * sam_num_attention_heads * y365 - 4 * y439) * y22 + y411
+        + 4 * y31 * sam_num_attention_heads
+    )
+    y479 = (
+        sam_num_global_layers * y478 + y32 * (4 * y121 + 10 * y159 + 28 * sam_neck_channels + 16)
+        + clip_hidden_size * (6 * y39 + 20 * y404 + 12 * y360) + hidden_size * (8 * y361 + 10 * y360)
+        + sam_hidden_size * (y403 + 10 * y368) + 8 * y412 + 2 * sam_num_attention_heads * y375 + 4 * y439 * y56
+    )
+    y480 = (
+        vision_batch_size * y479 + sam_num_global_layers * (y415 + y61 * ((y413 - 4 * y66 if y106 else 0) - 4 * y414))
+        + 2 * clip_hidden_size * (y108 + y387 * y143 + y184) + 8 * y390 + y74 * y291 + 4 * y124
+    )
+    y481 = (
+        y291 + num_hidden_layers * (8 * num_experts_per_tok + 27)
+        + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * y143)
+    )
+    y482 = hidden_size * y481 + (y421 + 13 * num_key_value_heads) * y223 + y245 - 8 * first_k_dense_replace * y219
+    y483 = seq_len * y482 + logits_tokens * y306
+    y484 = y480 * y48 + batch_size * y483 + y430 * y372 + 2 * (y429 + y206) + 4 * y433
+    y485 = (
+        num_hidden_layers * (hidden_size * (y240 + 320) + y294 + y295 + y296 + 448)
+        + hidden_size * (y422 + y143 * y276 + 128) + y297 + 192
+    )
+    y486 = seq_len * y485 + y422 * y373
+    y487 = (
+        sam_num_global_layers * (y61 * (y66 * (256 * y171 - 128 * y146) + y416) - 256 * y414)
+        + vision_batch_size * (128 * y369 + 256 * y419) + 64 * (y388 + (y420 if y144 else 0) + (y423 if y106 else 0))
+        + 256 * y123
+    )
+    y488 = (
+        activation_bits * y484 + batch_size * y486 + y487 * y48
+        + hidden_size * (num_experts_per_tok * y143 * y236 + y435) * y300 + n_routed_experts * (y301 + y302)
+    )
+    training_step_activation_bytes = -(-y488 // 16)
+    training_step_kv_cache_bytes = 0
     return locals()

@@ -79,7 +79,7 @@ window_size
 """
 
 from ._runtime import Bits, Cost, CostError, routed_reads, too_small
-from ._source import check, compute, cut_metric
+from ._source import check, compute, cut_metric, make_cost
 
 CLASSES: dict[str, str] = {
     "deepseek_ocr_for_causal_lm": "DeepseekOCRForCausalLM",
@@ -171,7 +171,7 @@ def deepseek_ocr_model(
     """Return the cost of one forward of ``DeepseekOCRModel``.
 
     A vision layer and a decoder layer, added up; any two layers will do. Their children, operators and parameters
-    become this module's own, since the torch module holds the parts of both as attributes. 995 operations.
+    become this module's own, since the torch module holds the parts of both as attributes. 992 operations.
     """
     if (found := check(deepseek_ocr_model, locals(), {})) is not None:
         return found
@@ -207,14 +207,15 @@ def embedding(
     """
     if (found := check(embedding, locals(), {})) is not None:
         return found
-    fused_io_bytes = -(-(num_tokens * (embedding_dim * (weight_bits + activation_bits) + 64)) // 8)
+    x1 = num_tokens * (embedding_dim * (weight_bits + activation_bits) + 64)
+    fused_io_bytes = -(-x1 // 8)
     tensor_core_flops = 0
     cuda_core_flops = 0
-    io_bytes = -(-(num_tokens * (embedding_dim * (weight_bits + activation_bits) + 64)) // 8)
+    io_bytes = -(-x1 // 8)
     weight_bytes = -(-(embedding_dim * weight_bits * num_embeddings) // 8)
     activation_bytes = -(-(num_tokens * embedding_dim * activation_bits) // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def deepseek_v2_decoder_layer(
@@ -243,60 +244,59 @@ def deepseek_v2_decoder_layer(
     x11 = n_routed_experts if weight_bits != 32 else 0
     x12 = 2 * (x3 + 1)
     x13 = x11 + (num_experts_per_tok * x5 if x6 else 0)
-    x14 = 3 * moe_intermediate_size
-    x15 = 2 * num_key_value_heads
-    x16 = activation_bits * x5 + hidden_size * weight_bits
-    x17 = (
-        activation_bits * (hidden_size * (5 * num_experts_per_tok + 11) + num_experts_per_tok * x14)
-        + 32 * (hidden_size + n_routed_experts + 1) + 64 * num_experts_per_tok + 16 * x1
+    x14 = hidden_size * moe_intermediate_size
+    x15 = routed_reads(n_routed_experts, num_experts_per_tok, x5, x14, expert_routing)
+    x16 = 16 * x1
+    x17 = 64 * num_experts_per_tok
+    x18 = 3 * moe_intermediate_size
+    x19 = 2 * num_key_value_heads
+    x20 = activation_bits * x5 + hidden_size * weight_bits
+    x21 = (
+        activation_bits * (hidden_size * (5 * num_experts_per_tok + 11) + num_experts_per_tok * x18)
+        + 32 * (hidden_size + n_routed_experts + 1) + x17 + x16
     )
-    x18 = num_queries * x17 + x1 * kv_bits * num_keys * x15
-    x19 = hidden_size * moe_intermediate_size
-    x20 = routed_reads(n_routed_experts, num_experts_per_tok, x5, x19, expert_routing)
-    x21 = 3 * x20 + 2 * hidden_size * hidden_size
-    x22 = (
-        batch_size * x18 + weight_bits * x21 + x1 * (x16 * x15 + 16) + x16 * n_shared_experts * x14
-        + 32 * hidden_size * n_routed_experts
-    )
-    fused_io_bytes = -(-x22 // 8)
-    tensor_core_flops = (x1 + hidden_size * (4 * (num_keys + x3) + 6 * x4 + 2 * n_routed_experts)) * x5
+    x22 = num_queries * x21 + x1 * kv_bits * num_keys * x19
     x23 = (
+        batch_size * x22 + weight_bits * (3 * x15 + 2 * hidden_size * hidden_size) + x1 * (x20 * x19 + 16)
+        + x20 * n_shared_experts * x18 + 32 * hidden_size * n_routed_experts
+    )
+    fused_io_bytes = -(-x23 // 8)
+    tensor_core_flops = (x1 + hidden_size * (4 * (num_keys + x3) + 6 * x4 + 2 * n_routed_experts)) * x5
+    x24 = (
         hidden_size * (4 * num_experts_per_tok + 29) + x1 * (7 * num_key_value_heads + 8) + 10 * x4
         + 12 * (n_routed_experts + num_keys * num_attention_heads) + 2 * num_experts_per_tok + 8
     )
-    x24 = x23 * x5
-    cuda_core_flops = -(-x24 // 2)
-    x25 = (
+    x25 = x24 * x5
+    cuda_core_flops = -(-x25 // 2)
+    x26 = (
         hidden_size * (num_experts_per_tok * (x6 + 10) + x7 + 34)
         + x1 * ((2 if x6 else 0) + 12 * num_key_value_heads + 4) + x8
     )
-    x26 = (
+    x27 = (
         ((1 if num_keys == num_queries else 0) if kv_bits != activation_bits else 0)
         + (1 if num_keys > num_queries else 0)
     )
-    x27 = 2 * num_key_value_heads * (activation_bits + kv_bits) * x26 + (64 if x6 else 0) + 320
-    x28 = (
-        activation_bits * x25 + x1 * x27 + hidden_size * (96 * num_experts_per_tok + x9 + 384) + 320 * n_routed_experts
+    x28 = 2 * num_key_value_heads * (activation_bits + kv_bits) * x27 + (64 if x6 else 0) + 320
+    x29 = (
+        activation_bits * x26 + x1 * x28 + hidden_size * (96 * num_experts_per_tok + x9 + 384) + 320 * n_routed_experts
         + 704 * num_experts_per_tok + 448
     )
-    x29 = num_queries * x28 + 2 * x10
-    x30 = weight_bits * (x11 + x12 + 3 * moe_intermediate_size * n_shared_experts) + 32 * (n_routed_experts + x13)
-    x31 = hidden_size * moe_intermediate_size
-    x32 = routed_reads(n_routed_experts, num_experts_per_tok, x5, x31, expert_routing)
-    x33 = batch_size * x29 + hidden_size * x30 + 64 * (num_queries + n_routed_experts) + 3 * weight_bits * x32 + 16 * x1
-    io_bytes = -(-x33 // 8)
-    x34 = n_routed_experts + x12 + 3 * moe_intermediate_size * (n_shared_experts + n_routed_experts)
-    x35 = hidden_size * weight_bits * x34
-    weight_bytes = -(-x35 // 8)
-    x36 = x8 + hidden_size * (x7 + 8 * num_experts_per_tok + 27) + x1 * (13 * num_key_value_heads + (4 if x6 else 0))
-    x37 = (
-        activation_bits * x36 + hidden_size * (x9 + 64 * num_experts_per_tok + 320) + 256 * n_routed_experts
-        + 640 * num_experts_per_tok + 352 * x1 + 448
+    x30 = num_queries * x29 + 2 * x10
+    x31 = weight_bits * (x11 + x12 + 3 * moe_intermediate_size * n_shared_experts) + 32 * (n_routed_experts + x13)
+    x32 = batch_size * x30 + hidden_size * x31 + 64 * (num_queries + n_routed_experts) + 3 * weight_bits * x15 + x16
+    io_bytes = -(-x32 // 8)
+    x33 = n_routed_experts + x12 + 3 * moe_intermediate_size * (n_shared_experts + n_routed_experts)
+    x34 = hidden_size * weight_bits * x33
+    weight_bytes = -(-x34 // 8)
+    x35 = x8 + hidden_size * (x7 + 8 * num_experts_per_tok + 27) + x1 * (13 * num_key_value_heads + (4 if x6 else 0))
+    x36 = (
+        activation_bits * x35 + hidden_size * (x9 + x17 + 320) + 256 * n_routed_experts + 640 * num_experts_per_tok
+        + 352 * x1 + 448
     )
-    x38 = x37 * x5 + 64 * hidden_size * x13 + 128 * n_routed_experts
-    activation_bytes = -(-x38 // 16)
+    x37 = x36 * x5 + 64 * hidden_size * x13 + 128 * n_routed_experts
+    activation_bytes = -(-x37 // 16)
     kv_cache_bytes = -(-(batch_size * x10) // 4)
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def llama_flash_attention2(
@@ -320,10 +320,7 @@ def llama_flash_attention2(
     x6 = 1 if activation_bits != 32 else 0
     x7 = x2 * num_keys * kv_bits
     x8 = hidden_size * x3 * weight_bits
-    x9 = (
-        x5 + batch_size * (num_queries * (activation_bits * (4 * hidden_size + x2) + x5 + 16) + kv_bits * num_keys * x2)
-        + hidden_size * weight_bits * (hidden_size + x2)
-    )
+    x9 = x5 + batch_size * (num_queries * (activation_bits * (4 * hidden_size + x2) + x5 + 16) + x7) + x8
     fused_io_bytes = -(-x9 // 4)
     tensor_core_flops = (x1 + 4 * hidden_size * (num_keys + x3)) * x4
     cuda_core_flops = -(-((7 * x3 + 12 * num_keys * num_attention_heads + x5) * x4) // 2)
@@ -344,7 +341,7 @@ def llama_flash_attention2(
     x16 = x15 * x4
     activation_bytes = -(-x16 // 16)
     kv_cache_bytes = -(-(batch_size * x7) // 4)
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def linear(
@@ -360,16 +357,17 @@ def linear(
     if (found := check(linear, locals(), {})) is not None:
         return found
     x1 = num_tokens * out_features
-    x2 = out_features * weight_bits * (in_features + 1)
-    x3 = activation_bits * num_tokens
-    fused_io_bytes = -(-(out_features * (weight_bits * (in_features + 1) + x3) + in_features * x3) // 8)
+    x2 = in_features + 1
+    x3 = out_features * weight_bits * x2
+    x4 = activation_bits * num_tokens
+    fused_io_bytes = -(-(out_features * (weight_bits * x2 + x4) + in_features * x4) // 8)
     tensor_core_flops = 2 * in_features * x1
     cuda_core_flops = 0
-    io_bytes = -(-(num_tokens * activation_bits * (in_features + out_features) + x2) // 8)
-    weight_bytes = -(-x2 // 8)
+    io_bytes = -(-(num_tokens * activation_bits * (in_features + out_features) + x3) // 8)
+    weight_bytes = -(-x3 // 8)
     activation_bytes = -(-(activation_bits * x1) // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def llama_rotary_embedding(
@@ -395,7 +393,7 @@ def llama_rotary_embedding(
     weight_bytes = 0
     activation_bytes = -(-((head_dim * ((activation_bits if x3 else 0) + 88) + 16) * x1) // 4)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def deepseek_v2_mlp(
@@ -423,7 +421,7 @@ def deepseek_v2_mlp(
     weight_bytes = -(-x3 // 8)
     activation_bytes = -(-((hidden_size + 4 * intermediate_size) * x2) // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def silu(
@@ -441,7 +439,7 @@ def silu(
     weight_bytes = 0
     activation_bytes = -(-x2 // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def deepseek_v2_rms_norm(
@@ -464,7 +462,7 @@ def deepseek_v2_rms_norm(
     weight_bytes = -(-(hidden_size * weight_bits) // 8)
     activation_bytes = -(-(num_tokens * (hidden_size * (x2 + (32 if x1 else 0) + 64) + 96)) // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def deepseek_v2_moe(
@@ -480,50 +478,48 @@ def deepseek_v2_moe(
     """
     if (found := check(deepseek_v2_moe, locals(), {})) is not None:
         return found
-    x1 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
-    x2 = 1 if activation_bits != 32 else 0
-    x3 = x2 + 1
-    x4 = 1 if weight_bits != 32 else 0
-    x5 = 3 * weight_bits
-    x6 = activation_bits * x1
-    x7 = hidden_size * moe_intermediate_size
-    x8 = (
-        hidden_size * (5 * num_experts_per_tok + 3)
-        + 3 * moe_intermediate_size * (num_experts_per_tok + n_shared_experts)
+    x1 = n_shared_experts + num_experts_per_tok
+    x2 = moe_intermediate_size * x1
+    x3 = 1 if activation_bits != 32 else 0
+    x4 = x3 + 1
+    x5 = 1 if weight_bits != 32 else 0
+    x6 = 3 * weight_bits
+    x7 = activation_bits * x2
+    x8 = hidden_size * moe_intermediate_size
+    x9 = routed_reads(n_routed_experts, num_experts_per_tok, num_tokens, x8, expert_routing)
+    x10 = (
+        activation_bits * (hidden_size * (5 * num_experts_per_tok + 3) + 3 * moe_intermediate_size * x1)
+        + 32 * (hidden_size + n_routed_experts) + 64 * num_experts_per_tok
     )
-    x9 = activation_bits * x8 + 32 * (hidden_size + n_routed_experts) + 64 * num_experts_per_tok
-    x10 = n_shared_experts * x7 + routed_reads(n_routed_experts, num_experts_per_tok, num_tokens, x7, expert_routing)
-    x11 = num_tokens * x9 + 3 * weight_bits * x10 + 32 * hidden_size * n_routed_experts
+    x11 = num_tokens * x10 + 3 * weight_bits * (n_shared_experts * x8 + x9) + 32 * hidden_size * n_routed_experts
     fused_io_bytes = -(-x11 // 8)
-    tensor_core_flops = hidden_size * num_tokens * (6 * x1 + 2 * n_routed_experts)
-    x12 = num_experts_per_tok + hidden_size * (2 * num_experts_per_tok + 1) + 5 * x1 + 6 * n_routed_experts
+    tensor_core_flops = hidden_size * num_tokens * (6 * x2 + 2 * n_routed_experts)
+    x12 = num_experts_per_tok + hidden_size * (2 * num_experts_per_tok + 1) + 5 * x2 + 6 * n_routed_experts
     cuda_core_flops = num_tokens * x12
     x13 = (
-        activation_bits * (num_experts_per_tok * (x2 + 10) + (2 if x2 else 0) + 6)
-        + num_experts_per_tok * ((32 if x2 else 0) + 96) + 64 * x3
+        activation_bits * (num_experts_per_tok * (x3 + 10) + (2 if x3 else 0) + 6)
+        + num_experts_per_tok * ((32 if x3 else 0) + 96) + 64 * x4
     )
     x14 = (
-        num_tokens * x13 + n_routed_experts * ((weight_bits + 32 if x4 else 0) + 32)
-        + moe_intermediate_size * n_shared_experts * x5
+        num_tokens * x13 + n_routed_experts * ((weight_bits + 32 if x5 else 0) + 32)
+        + moe_intermediate_size * n_shared_experts * x6
     )
-    x15 = hidden_size * moe_intermediate_size
-    x16 = routed_reads(n_routed_experts, num_experts_per_tok, num_tokens, x15, expert_routing)
-    x17 = (
-        hidden_size * x14 + num_tokens * (8 * x6 + 320 * n_routed_experts + 704 * num_experts_per_tok) + x16 * x5
+    x15 = (
+        hidden_size * x14 + num_tokens * (8 * x7 + 320 * n_routed_experts + 704 * num_experts_per_tok) + x9 * x6
         + 64 * n_routed_experts
     )
-    io_bytes = -(-x17 // 8)
-    x18 = n_routed_experts + 3 * moe_intermediate_size * (n_shared_experts + n_routed_experts)
-    x19 = hidden_size * weight_bits * x18
-    weight_bytes = -(-x19 // 8)
-    x20 = (
-        hidden_size * (activation_bits * (x2 + 4 * num_experts_per_tok + 2) + 32 * x3 * (num_experts_per_tok + 1))
-        + 4 * x6 + 128 * n_routed_experts + 320 * num_experts_per_tok
+    io_bytes = -(-x15 // 8)
+    x16 = n_routed_experts + 3 * moe_intermediate_size * (n_shared_experts + n_routed_experts)
+    x17 = hidden_size * weight_bits * x16
+    weight_bytes = -(-x17 // 8)
+    x18 = (
+        hidden_size * (activation_bits * (x3 + 4 * num_experts_per_tok + 2) + 32 * x4 * (num_experts_per_tok + 1))
+        + 4 * x7 + 128 * n_routed_experts + 320 * num_experts_per_tok
     )
-    x21 = num_tokens * x20 + n_routed_experts * ((32 * hidden_size if x4 else 0) + 64)
-    activation_bytes = -(-x21 // 8)
+    x19 = num_tokens * x18 + n_routed_experts * ((32 * hidden_size if x5 else 0) + 64)
+    activation_bytes = -(-x19 // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def moe_gate(
@@ -554,7 +550,7 @@ def moe_gate(
     weight_bytes = -(-(weight_bits * x1) // 8)
     activation_bytes = num_tokens * (8 * n_routed_experts + 16 * num_experts_per_tok) + 4 * hidden_size * x4
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def sam_image_encoder(
@@ -581,145 +577,138 @@ def sam_image_encoder(
     x9 = x5 + 1
     x10 = 4 * x5
     x11 = num_layers * intermediate_size
-    x12 = neck_channels + patch_size * patch_size * image_channels
-    x13 = x5 * x5
-    x14 = -(-x5 // 2)
-    x15 = x14 * downsample_channels * x14
-    x16 = -(-x5 // 4)
-    x17 = x16 * out_channels * x16
-    x18 = num_global_layers * x13
-    x19 = window_size * window_size
-    x20 = num_heads * x19
-    x21 = 1 if x5 != pretrain_grid_size else 0
-    x22 = hidden_size // num_heads
-    x23 = x22 if x21 else 0
-    x24 = hidden_size if x21 else 0
-    x25 = x13 * x24
-    x26 = num_layers * x4 + x5 * num_global_layers * x9
-    x27 = 4 * x26
-    x28 = 1 if num_heads != 1 else 0
-    x29 = num_views * x6
-    x30 = x6 * x29
-    x31 = 1 if x30 != 1 else 0
-    x32 = x31 if x28 else 0
-    x33 = 1 if x7 != x5 else 0
-    x34 = x8 + x13
-    x35 = num_layers * x34
-    x36 = (num_layers * x8 if x31 else 0) + (x18 if num_views != 1 else 0) if x28 else 0
-    x37 = x35 + x18
-    x38 = 1 if x5 != 1 else 0
-    x39 = 1 if (num_views + num_heads) != 2 else 0
-    x40 = x5 * num_heads
-    x41 = hidden_size if x28 else 0
-    x42 = (
-        ((x39 + 1) * x40 if x38 else 0) + ((x41 if num_views == 1 else 0) if x38 else 0)
-        + ((hidden_size if x39 else 0) if x38 else 0) + num_heads * x13
+    x12 = patch_size * patch_size * image_channels
+    x13 = neck_channels + x12
+    x14 = x5 * x5
+    x15 = -(-x5 // 2)
+    x16 = x15 * downsample_channels * x15
+    x17 = -(-x5 // 4)
+    x18 = x17 * out_channels * x17
+    x19 = num_global_layers * x14
+    x20 = window_size * window_size
+    x21 = num_heads * x20
+    x22 = 1 if x5 != pretrain_grid_size else 0
+    x23 = hidden_size // num_heads
+    x24 = x23 if x22 else 0
+    x25 = hidden_size if x22 else 0
+    x26 = x14 * x25
+    x27 = num_layers * x4 + x5 * num_global_layers * x9
+    x28 = 4 * x27
+    x29 = 1 if num_heads != 1 else 0
+    x30 = num_views * x6
+    x31 = x6 * x30
+    x32 = 1 if x31 != 1 else 0
+    x33 = x32 if x29 else 0
+    x34 = 1 if x7 != x5 else 0
+    x35 = x8 + x14
+    x36 = num_layers * x35
+    x37 = (num_layers * x8 if x32 else 0) + (x19 if num_views != 1 else 0) if x29 else 0
+    x38 = x36 + x19
+    x39 = 1 if x5 != 1 else 0
+    x40 = 1 if (num_views + num_heads) != 2 else 0
+    x41 = x5 * num_heads
+    x42 = hidden_size if x29 else 0
+    x43 = (
+        ((x40 + 1) * x41 if x39 else 0) + ((x42 if num_views == 1 else 0) if x39 else 0)
+        + ((hidden_size if x40 else 0) if x39 else 0) + num_heads * x14
     )
-    x43 = num_global_layers * x42
-    x44 = 1 if activation_bits != 32 else 0
-    x45 = x10 - 2 if x44 else 0
-    x46 = 2 * x13
-    x47 = 1 if window_size != 1 else 0
-    x48 = num_heads * x7 * x29 + x22 + ((hidden_size * x30 if x47 else 0) if x6 != 1 else 0)
-    x49 = window_size * x48
-    x50 = hidden_size + x11
-    x51 = num_views * x13
-    x52 = num_views * x15 + x22 * x18 + x50 * x51 + num_views * x18 * x40 + num_layers * x48 * x19
-    x53 = x44 + 1
-    x54 = 1 if weight_bits != 32 else 0
-    x55 = 4 * pretrain_grid_size
-    x56 = x54 + 1
-    x57 = pretrain_grid_size * x56
-    x58 = 1 if x5 == pretrain_grid_size else 0
-    x59 = hidden_size if x33 else 0
-    x60 = 1 if (num_heads + x30) != 2 else 0
-    x61 = (
-        (((x41 if x30 == 1 else 0) if x47 else 0) + x20) * x8 + (x13 * x59 if (num_views + x5) != 2 else 0)
-        + (((hidden_size if x60 else 0) + window_size * num_heads * (x60 + 1)) * x8 if x47 else 0)
+    x44 = num_global_layers * x43
+    x45 = 1 if activation_bits != 32 else 0
+    x46 = x10 - 2 if x45 else 0
+    x47 = 2 * x14
+    x48 = 1 if window_size != 1 else 0
+    x49 = num_heads * x7 * x30 + x23 + ((hidden_size * x31 if x48 else 0) if x6 != 1 else 0)
+    x50 = window_size * x49
+    x51 = hidden_size + x11
+    x52 = num_views * x14
+    x53 = num_views * x16 + x23 * x19 + x51 * x52 + num_views * x19 * x41 + num_layers * x49 * x20
+    x54 = x45 + 1
+    x55 = 1 if weight_bits != 32 else 0
+    x56 = 4 * pretrain_grid_size
+    x57 = x55 + 1
+    x58 = pretrain_grid_size * x57
+    x59 = 1 if x5 == pretrain_grid_size else 0
+    x60 = hidden_size if x34 else 0
+    x61 = 1 if (num_heads + x31) != 2 else 0
+    x62 = (
+        (((x42 if x31 == 1 else 0) if x48 else 0) + x21) * x8 + (x14 * x60 if (num_views + x5) != 2 else 0)
+        + (((hidden_size if x61 else 0) + window_size * num_heads * (x61 + 1)) * x8 if x48 else 0)
     )
-    x62 = x22 * weight_bits * x19 + num_views * activation_bits * x61
-    x63 = 2 * x11
-    x64 = pretrain_grid_size if x54 else 0
-    x65 = pretrain_grid_size * x64
-    x66 = hidden_size * num_layers
-    x67 = (
-        9 * (neck_channels * (neck_channels + downsample_channels) + x66 + downsample_channels * out_channels)
-        + 4 * (neck_channels + hidden_size * x66) + x50 + hidden_size * x12
+    x63 = x23 * weight_bits * x20 + num_views * activation_bits * x62
+    x64 = 2 * x11
+    x65 = pretrain_grid_size if x55 else 0
+    x66 = pretrain_grid_size * x65
+    x67 = hidden_size * num_layers
+    x68 = neck_channels + downsample_channels
+    x69 = (
+        9 * (neck_channels * x68 + x67 + downsample_channels * out_channels) + 4 * (neck_channels + hidden_size * x67)
+        + x51 + hidden_size * x13
     )
-    x68 = hidden_size + num_layers * intermediate_size
-    x69 = num_layers * x19 + x18
-    x70 = x22 * weight_bits + activation_bits * num_views * num_heads * x6 * x7
-    x71 = (
-        num_global_layers * (x5 * num_heads * (x5 + 2) + 12 * hidden_size) + 4 * neck_channels
-        + 2 * (hidden_size * num_layers + x68)
-    )
-    x72 = hidden_size * (12 * num_layers - 12 * num_global_layers) + num_heads * (num_layers - num_global_layers) * x19
-    x73 = (
-        x71 * x13 + x72 * x7 * x7 + 2 * downsample_channels * x14 * x14 + view_size * view_size * image_channels
-        + out_channels * x16 * x16
-    )
-    x74 = (
-        num_views * x73 + x22 * (num_global_layers * ((2 * x13 if x5 != pretrain_grid_size else 0) - 4 * x19) + 4 * x69)
-    )
+    x70 = view_size * view_size * image_channels
+    x71 = num_layers - num_global_layers
+    x72 = num_layers * x20 + x19
+    x73 = x23 * weight_bits + activation_bits * num_views * num_heads * x6 * x7
+    x74 = num_global_layers * (x5 * num_heads * (x5 + 2) + 12 * hidden_size) + 4 * neck_channels + 2 * (x67 + x51)
     x75 = (
-        neck_channels + num_layers * (4 * hidden_size + 2 * intermediate_size + 5)
-        + patch_size * patch_size * image_channels
+        x74 * x14 + (hidden_size * (12 * num_layers - 12 * num_global_layers) + num_heads * x71 * x20) * x7 * x7
+        + 2 * downsample_channels * x15 * x15 + x70 + x18
     )
-    x76 = (
-        x68 + hidden_size * x75 + 9 * neck_channels * (neck_channels + downsample_channels)
-        + (2 * x22 * x18 if x5 == pretrain_grid_size else 0) + 9 * downsample_channels * out_channels
-    )
+    x76 = num_views * x75 + x23 * (num_global_layers * ((2 * x14 if x22 else 0) - 4 * x20) + 4 * x72)
     x77 = (
-        activation_bits * x74 + weight_bits * x76 + (num_global_layers * (-2 * x70 - 128) + 2 * num_layers * x70) * x19
-        + 128 * x69
+        x51 + hidden_size * (neck_channels + num_layers * (4 * hidden_size + 2 * intermediate_size + 5) + x12)
+        + 9 * neck_channels * x68 + (2 * x23 * x19 if x59 else 0) + 9 * downsample_channels * out_channels
     )
-    fused_io_bytes = -(-x77 // 8)
     x78 = (
-        (hidden_size * x1 + x2 * x4) * x8 + (num_global_layers * (8 * hidden_size + x9 * x10) + 4 * x11 + 2 * x12) * x13
+        activation_bits * x76 + weight_bits * x77 + (num_global_layers * (-2 * x73 - 128) + 2 * num_layers * x73) * x20
+        + 128 * x72
     )
-    x79 = hidden_size * x78 + 18 * neck_channels * (neck_channels * x13 + x15) + 18 * downsample_channels * x17
-    tensor_core_flops = num_views * x79
-    x80 = (
-        (hidden_size * (16 * num_layers + 1) + 16 * neck_channels + 5 * x11 + 8 * num_heads * x18 + 4) * x13
-        + x1 * x8 * x20
+    fused_io_bytes = -(-x78 // 8)
+    x79 = (
+        (hidden_size * x1 + x2 * x4) * x8 + (num_global_layers * (8 * hidden_size + x9 * x10) + 4 * x11 + 2 * x13) * x14
     )
-    cuda_core_flops = num_views * x80 + num_global_layers * ((12 * x5 - 6) * x23 - 4 * x4) + 31 * x25 + x27
-    x81 = num_global_layers * ((-6 * x32 - 12) * x8 + (-x34 if x33 else 0)) + (x35 if x33 else 0) + 6 * x36 + 12 * x37
-    x82 = hidden_size * x81 + (2 * x43 + 32 * neck_channels + 18) * x13 + view_size * view_size * image_channels + x17
-    x83 = (
-        num_views * x82 + num_global_layers * ((x45 + x46) * x23 + window_size * (-4 * x49 - 8 * x3)) + 4 * x52
-        + x53 * x25 + 8 * x26
+    x80 = hidden_size * x79 + 18 * neck_channels * (neck_channels * x14 + x16) + 18 * downsample_channels * x18
+    tensor_core_flops = num_views * x80
+    x81 = (
+        (hidden_size * (16 * num_layers + 1) + 16 * neck_channels + 5 * x11 + 8 * num_heads * x19 + 4) * x14
+        + x1 * x8 * x21
     )
-    x84 = (weight_bits * (x55 - 2) - 64 if x54 else 0) + 128 * (x5 * x53 + x57) + (-64 if x44 else 0) - 128
-    x85 = (x84 if x21 else 0) + (weight_bits * x46 if x58 else 0)
-    x86 = x22 * x85 - 2 * x62 - 256 * x4
-    x87 = (
-        activation_bits * x83 + num_global_layers * x86
-        + weight_bits * (hidden_size * (x63 + (x65 if x21 else 0) + (x13 if x58 else 0)) + x67)
-        + 32 * (x53 * x13 + pretrain_grid_size * x57) * x24 + num_layers * (2 * x62 + 128 * x51) + 256 * x26
+    cuda_core_flops = num_views * x81 + num_global_layers * ((12 * x5 - 6) * x24 - 4 * x4) + 31 * x26 + x28
+    x82 = num_global_layers * ((-6 * x33 - 12) * x8 + (-x35 if x34 else 0)) + (x36 if x34 else 0) + 6 * x37 + 12 * x38
+    x83 = hidden_size * x82 + (2 * x44 + 32 * neck_channels + 18) * x14 + x70 + x18
+    x84 = (
+        num_views * x83 + num_global_layers * ((x46 + x47) * x24 + window_size * (-4 * x50 - 8 * x3)) + 4 * x53
+        + x54 * x26 + 8 * x27
     )
-    io_bytes = -(-x87 // 8)
+    x85 = (weight_bits * (x56 - 2) - 64 if x55 else 0) + 128 * (x5 * x54 + x58) + (-64 if x45 else 0) - 128
+    x86 = (x85 if x22 else 0) + (weight_bits * x47 if x59 else 0)
+    x87 = x23 * x86 - 2 * x63 - 256 * x4
     x88 = (
-        x22 * (window_size * x2 + num_global_layers * x55 - 2 * num_layers)
-        + hidden_size * (x63 + pretrain_grid_size * pretrain_grid_size) + x67
+        activation_bits * x84 + num_global_layers * x87
+        + weight_bits * (hidden_size * (x64 + (x66 if x22 else 0) + (x14 if x59 else 0)) + x69)
+        + 32 * (x54 * x14 + pretrain_grid_size * x58) * x25 + num_layers * (2 * x63 + 128 * x52) + 256 * x27
     )
-    x89 = weight_bits * x88
-    weight_bytes = -(-x89 // 8)
-    x90 = (
-        x17 + hidden_size * (num_global_layers * (-3 * x32 - 5) * x8 + 3 * x36 + 5 * x37)
-        + (x43 + 14 * neck_channels + 8) * x13 + (x61 + x8 * x59) * (num_layers - num_global_layers)
+    io_bytes = -(-x88 // 8)
+    x89 = (
+        x23 * (window_size * x2 + num_global_layers * x56 - 2 * num_layers)
+        + hidden_size * (x64 + pretrain_grid_size * pretrain_grid_size) + x69
     )
+    x90 = weight_bits * x89
+    weight_bytes = -(-x90 // 8)
     x91 = (
-        x27 + num_views * x90 + num_global_layers * (window_size * (-2 * x49 - 4 * x3) + x23 * x45) + 2 * x52
-        + (x25 if x44 else 0)
+        x18 + hidden_size * (num_global_layers * (-3 * x33 - 5) * x8 + 3 * x37 + 5 * x38)
+        + (x44 + 14 * neck_channels + 8) * x14 + (x62 + x8 * x60) * x71
     )
     x92 = (
-        activation_bits * x91 + num_global_layers * ((128 * (x5 + x64) - 64 * x56) * x23 + 128 * x13 - 128 * x19)
-        + 32 * (x13 + x65) * x24 + 128 * num_layers * (x51 + x19)
+        x28 + num_views * x91 + num_global_layers * (window_size * (-2 * x50 - 4 * x3) + x24 * x46) + 2 * x53
+        + (x26 if x45 else 0)
     )
-    activation_bytes = -(-x92 // 8)
+    x93 = (
+        activation_bits * x92 + num_global_layers * ((128 * (x5 + x65) - 64 * x57) * x24 + 128 * x14 - 128 * x20)
+        + 32 * (x14 + x66) * x25 + 128 * num_layers * (x52 + x20)
+    )
+    activation_bytes = -(-x93 // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def sam_patch_embed(
@@ -737,20 +726,17 @@ def sam_patch_embed(
     x2 = x1 * hidden_size * x1
     x3 = patch_size * patch_size * image_channels
     x4 = num_views * activation_bits
-    x5 = hidden_size * weight_bits * (x3 + 1)
-    x6 = activation_bits * num_views
-    x7 = (
-        hidden_size * (weight_bits * (patch_size * patch_size * image_channels + 1) + x1 * x1 * x6)
-        + image_channels * view_size * view_size * x6
-    )
+    x5 = x3 + 1
+    x6 = hidden_size * weight_bits * x5
+    x7 = hidden_size * (weight_bits * x5 + x1 * x1 * x4) + image_channels * view_size * view_size * x4
     fused_io_bytes = -(-x7 // 8)
     tensor_core_flops = 2 * num_views * x2 * x3
     cuda_core_flops = 0
-    io_bytes = -(-((x2 + image_channels * view_size * view_size) * x4 + x5) // 8)
-    weight_bytes = -(-x5 // 8)
+    io_bytes = -(-((x2 + image_channels * view_size * view_size) * x4 + x6) // 8)
+    weight_bytes = -(-x6 // 8)
     activation_bytes = -(-(x2 * x4) // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def conv2d(
@@ -772,23 +758,21 @@ def conv2d(
     if height + x1 < 0:
         raise CostError("the sizes make height - kernel_size + 2*padding negative")
     x2 = stride + x1
-    x3 = ((height + x2) // stride) * out_channels * ((width + x2) // stride)
-    x4 = kernel_size * in_channels * kernel_size
-    x5 = batch_size * activation_bits
-    x6 = out_channels * weight_bits * (x4 + 1)
-    x7 = (
-        weight_bits * (in_channels * kernel_size * kernel_size + 1)
-        + ((width + x2) // stride) * ((height + x2) // stride) * x5
-    )
-    x8 = out_channels * x7 + in_channels * width * height * x5
-    fused_io_bytes = -(-x8 // 8)
-    tensor_core_flops = 2 * batch_size * x3 * x4
+    x3 = (height + x2) // stride
+    x4 = (width + x2) // stride
+    x5 = x3 * out_channels * x4
+    x6 = kernel_size * in_channels * kernel_size
+    x7 = batch_size * activation_bits
+    x8 = x6 + 1
+    x9 = out_channels * weight_bits * x8
+    fused_io_bytes = -(-(out_channels * (weight_bits * x8 + x4 * x3 * x7) + in_channels * width * height * x7) // 8)
+    tensor_core_flops = 2 * batch_size * x5 * x6
     cuda_core_flops = 0
-    io_bytes = -(-((in_channels * width * height + x3) * x5 + x6) // 8)
-    weight_bytes = -(-x6 // 8)
-    activation_bytes = -(-(x3 * x5) // 8)
+    io_bytes = -(-((in_channels * width * height + x5) * x7 + x9) // 8)
+    weight_bytes = -(-x9 // 8)
+    activation_bytes = -(-(x5 * x7) // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def sam_block(
@@ -839,46 +823,48 @@ def sam_block(
     )
     x31 = num_views * x6
     x32 = num_views * x27 + intermediate_size * x31 + (x11 + (x28 * x23 if x3 != 1 else 0)) * x16
-    x33 = intermediate_size + hidden_size * (4 * hidden_size + 2 * intermediate_size + 9)
-    x34 = x31 + window_size * x12
-    x35 = x12 if x13 else 0
-    x36 = (hidden_size // num_heads) * x16
-    x37 = (
+    x33 = 4 * hidden_size
+    x34 = 2 * intermediate_size
+    x35 = intermediate_size + hidden_size * (x33 + x34 + 9)
+    x36 = x31 + window_size * x12
+    x37 = x12 if x13 else 0
+    x38 = 1 if window_size == pretrain_grid_size else 0
+    x39 = x11 * x16
+    x40 = (
         x3 * x3 * (window_size * num_heads * (window_size + 2) + 12 * hidden_size) * x16
         + 2 * grid_size * grid_size * (hidden_size + intermediate_size)
     )
-    x38 = num_views * x37 + ((2 if window_size != pretrain_grid_size else 0) + 4) * x36
-    x39 = (
-        intermediate_size + hidden_size * (4 * hidden_size + 2 * intermediate_size + 5)
-        + (2 * x36 if window_size == pretrain_grid_size else 0)
+    x41 = num_views * x40 + ((2 if x10 else 0) + 4) * x39
+    x42 = (
+        activation_bits * x41
+        + weight_bits * (intermediate_size + hidden_size * (x33 + x34 + 5) + (2 * x39 if x38 else 0)) + 128 * x16
     )
-    x40 = activation_bits * x38 + weight_bits * x39 + 128 * x16
-    fused_io_bytes = -(-x40 // 8)
+    fused_io_bytes = -(-x42 // 8)
     tensor_core_flops = hidden_size * num_views * ((8 * hidden_size + 4 * x2) * x5 + 4 * intermediate_size * x6)
     cuda_core_flops = (
         num_views * ((16 * hidden_size + 5 * intermediate_size) * x6 + 8 * x9) + window_size * (4 * x1 + 12 * x12)
         - 6 * x12
     )
-    x41 = (
+    x43 = (
         (activation_bits * (4 * window_size - 2) + 128 * window_size - 64 if x13 else 0)
         + (weight_bits * x15 - 64 if x14 else 0) + activation_bits * x17 + x18 * x19 - 128
     )
-    x42 = (x41 if x10 else 0) + (weight_bits * x17 if window_size == pretrain_grid_size else 0)
-    x43 = (
-        x11 * x42
+    x44 = (x43 if x10 else 0) + (weight_bits * x17 if x38 else 0)
+    x45 = (
+        x11 * x44
         + activation_bits * (num_views * (hidden_size * (x20 * (x21 + 12) + 6 * x5 * x24) + 2 * x30) + 4 * x32 + 8 * x2)
-        + weight_bits * x33 + 128 * x34 + 256 * x2
+        + weight_bits * x35 + 128 * x36 + 256 * x2
     )
-    io_bytes = -(-x43 // 8)
-    weight_bytes = -(-(weight_bits * (x11 * x15 + x33)) // 8)
-    x44 = (
-        num_views * (x30 + hidden_size * ((x21 + 3 * x24) * x5 + 5 * x20)) + 4 * window_size * (x1 + x35) + 2 * x32
-        - 2 * x35
+    io_bytes = -(-x45 // 8)
+    weight_bytes = -(-(weight_bits * (x11 * x15 + x35)) // 8)
+    x46 = (
+        num_views * (x30 + hidden_size * ((x21 + 3 * x24) * x5 + 5 * x20)) + 4 * window_size * (x1 + x37) + 2 * x32
+        - 2 * x37
     )
-    x45 = activation_bits * x44 + ((x19 if x14 else 0) - 64 * x18) * x12 + 128 * (x34 + x16)
-    activation_bytes = -(-x45 // 8)
+    x47 = activation_bits * x46 + ((x19 if x14 else 0) - 64 * x18) * x12 + 128 * (x36 + x16)
+    activation_bytes = -(-x47 // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def layer_norm(
@@ -898,7 +884,7 @@ def layer_norm(
     weight_bytes = -(-(hidden_size * weight_bits) // 4)
     activation_bytes = -(-(num_tokens * (hidden_size * activation_bits + 64)) // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def sam_attention(
@@ -936,35 +922,34 @@ def sam_attention(
         + (((hidden_size if num_windows == 1 else 0) if x15 else 0) if x13 else 0) + x5
     )
     x18 = 2 * (x7 + num_windows * x4)
-    x19 = 2 * (hidden_size + 1) * hidden_size
-    x20 = (
-        num_windows * (window_size * num_heads * (window_size + 2) + 12 * hidden_size)
-        + x7 * ((2 if window_size != pretrain_grid_size else 0) + 4)
-    )
-    x21 = activation_bits * x20 + (2 * x7 * weight_bits if window_size == pretrain_grid_size else 0) + 128
-    x22 = window_size * window_size * x21 + 4 * hidden_size * weight_bits * (hidden_size + 1)
-    fused_io_bytes = -(-x22 // 8)
+    x19 = hidden_size + 1
+    x20 = 2 * x19 * hidden_size
+    x21 = 1 if window_size == pretrain_grid_size else 0
+    x22 = num_windows * (window_size * num_heads * (window_size + 2) + 12 * hidden_size) + x7 * ((2 if x6 else 0) + 4)
+    x23 = activation_bits * x22 + (2 * x7 * weight_bits if x21 else 0) + 128
+    x24 = window_size * window_size * x23 + 4 * hidden_size * weight_bits * x19
+    fused_io_bytes = -(-x24 // 8)
     tensor_core_flops = hidden_size * window_size * (8 * hidden_size + window_size * x2) * x3
     cuda_core_flops = window_size * (8 * x3 * x5 + x2 + 12 * x8) - 6 * x8
-    x23 = (
+    x25 = (
         window_size * (activation_bits * (window_size + (2 if x9 else 0)) + 64 * (x9 + 1))
         + (weight_bits * x11 - 32 if x10 else 0) + (-activation_bits - 32 if x9 else 0) + 64 * pretrain_grid_size * x12
         - 64
     )
-    x24 = (x23 if x6 else 0) + (window_size * window_size * weight_bits if window_size == pretrain_grid_size else 0)
-    x25 = activation_bits * (x2 + window_size * (num_windows * (hidden_size * (x14 + 6) + x17) + x18)) + 128 * x1
-    x26 = x7 * x24 + window_size * x25 + weight_bits * x19
-    io_bytes = -(-x26 // 4)
-    weight_bytes = -(-(weight_bits * (x7 * x11 + x19)) // 4)
-    x27 = window_size * (x18 + num_windows * (x17 + hidden_size * (x14 + 5))) + 4 * (x1 + (x8 if x9 else 0))
-    x28 = activation_bits * x27 + 128 * (window_size + x8)
-    x29 = (
-        window_size * x28
+    x26 = (x25 if x6 else 0) + (window_size * window_size * weight_bits if x21 else 0)
+    x27 = activation_bits * (x2 + window_size * (num_windows * (hidden_size * (x14 + 6) + x17) + x18)) + 128 * x1
+    x28 = x7 * x26 + window_size * x27 + weight_bits * x20
+    io_bytes = -(-x28 // 4)
+    weight_bytes = -(-(weight_bits * (x7 * x11 + x20)) // 4)
+    x29 = window_size * (x18 + num_windows * (x17 + hidden_size * (x14 + 5))) + 4 * (x1 + (x8 if x9 else 0))
+    x30 = activation_bits * x29 + 128 * (window_size + x8)
+    x31 = (
+        window_size * x30
         + ((-2 * activation_bits if x9 else 0) + (128 * pretrain_grid_size if x10 else 0) - 64 * x12) * x8
     )
-    activation_bytes = -(-x29 // 8)
+    activation_bytes = -(-x31 // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def sam_mlp(
@@ -989,7 +974,7 @@ def sam_mlp(
     weight_bytes = -(-x2 // 8)
     activation_bytes = -(-((hidden_size + 2 * intermediate_size) * x3) // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def gelu(
@@ -1010,7 +995,7 @@ def gelu(
     weight_bytes = 0
     activation_bytes = -(-x2 // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def sam_layer_norm2d(
@@ -1033,7 +1018,7 @@ def sam_layer_norm2d(
     weight_bytes = -(-x3 // 4)
     activation_bytes = -(-((3 * out_channels + 2) * x2) // 4)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def clip_vision_model(
@@ -1059,37 +1044,36 @@ def clip_vision_model(
     x9 = x1 + x8
     x10 = x2 + (x8 if pretrain_grid_size != 1 else 0)
     x11 = 1 if activation_bits != 32 else 0
-    x12 = num_layers * (2 * intermediate_size + 9) + 4 * (x6 + 1)
-    x13 = num_views * x2
-    x14 = hidden_size * x8 + num_layers * intermediate_size
-    x15 = x8 + 1
-    x16 = pretrain_grid_size * pretrain_grid_size + 1
-    x17 = num_views * (grid_size * grid_size + 1)
+    x12 = 2 * intermediate_size
+    x13 = num_layers * (x12 + 9) + 4 * (x6 + 1)
+    x14 = num_views * x2
+    x15 = hidden_size * x8 + num_layers * intermediate_size
+    x16 = x8 + 1
+    x17 = 64 * x16
     x18 = (
-        weight_bits * (num_layers * (4 * hidden_size + 2 * intermediate_size + 5) + x16)
-        + activation_bits * (x16 + 12 * num_layers * x17)
+        weight_bits * (num_layers * (4 * hidden_size + x12 + 5) + x16) + activation_bits * (x16 + 12 * num_layers * x14)
     )
-    x19 = hidden_size * x18 + num_layers * intermediate_size * (weight_bits + 2 * activation_bits * x17) + 64 * x16
+    x19 = hidden_size * x18 + num_layers * intermediate_size * (weight_bits + 2 * activation_bits * x14) + x17
     fused_io_bytes = -(-x19 // 8)
     tensor_core_flops = num_views * (x2 * (x3 + x4) + 8 * x1 + 4 * x5) * x6
     x20 = num_layers * (num_heads * (6 * x5 + 12 * x1) + x2 * (16 * hidden_size + 6 * intermediate_size)) + x2 * x3
     cuda_core_flops = num_views * x20 + (31 * hidden_size * x1 if x7 else 0)
     x21 = num_views * (22 * num_layers * x2 + 6 * x1 + 5) + x9 + (2 * x10 + (x9 if x11 else 0) if x7 else 0) + 2
-    x22 = activation_bits * x21 + weight_bits * x12 + (32 * x9 * (x11 + 1) if x7 else 0)
+    x22 = activation_bits * x21 + weight_bits * x13 + (32 * x9 * (x11 + 1) if x7 else 0)
     x23 = (
-        hidden_size * x22 + (num_layers * (9 * intermediate_size * activation_bits + 128) + 64) * x13
-        + weight_bits * x14 + 64 * x15
+        hidden_size * x22 + (num_layers * (9 * intermediate_size * activation_bits + 128) + 64) * x14
+        + weight_bits * x15 + x17
     )
     io_bytes = -(-x23 // 8)
-    weight_bytes = -(-(weight_bits * (x14 + hidden_size * (patch_size * patch_size * image_channels + x12))) // 8)
+    weight_bytes = -(-(weight_bits * (x15 + hidden_size * (patch_size * patch_size * image_channels + x13))) // 8)
     x24 = (
-        activation_bits * (x15 + (10 * num_layers + 3) * x13 + (x10 + (x1 if x11 else 0) if x7 else 0))
+        activation_bits * (x16 + (10 * num_layers + 3) * x14 + (x10 + (x1 if x11 else 0) if x7 else 0))
         + (32 * (x1 + (x8 if x11 else 0)) if x7 else 0)
     )
-    x25 = hidden_size * x24 + (num_layers * (activation_bits * x4 + 128) + 64) * x13
+    x25 = hidden_size * x24 + (num_layers * (activation_bits * x4 + 128) + 64) * x14
     activation_bytes = -(-x25 // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def clip_vision_embeddings(
@@ -1114,25 +1098,24 @@ def clip_vision_embeddings(
     x8 = x2 + (x5 if pretrain_grid_size != 1 else 0)
     x9 = x5 + 2
     x10 = x5 + 1
-    x11 = (pretrain_grid_size * pretrain_grid_size + 1) * (hidden_size * (weight_bits + activation_bits) + 64)
-    fused_io_bytes = -(-x11 // 8)
+    fused_io_bytes = -(-(x10 * (hidden_size * (weight_bits + activation_bits) + 64)) // 8)
     tensor_core_flops = 0
     cuda_core_flops = hidden_size * (x3 + (31 * x1 if x4 else 0))
-    x12 = (
+    x11 = (
         activation_bits * (num_views * (4 * x1 + 3) + x6 + ((x6 if x7 else 0) + 2 * x8 if x4 else 0) + 2)
         + weight_bits * x9 + (32 * x6 * (x7 + 1) if x4 else 0)
     )
-    x13 = hidden_size * x12 + 64 * x10
-    io_bytes = -(-x13 // 8)
+    x12 = hidden_size * x11 + 64 * x10
+    io_bytes = -(-x12 // 8)
     weight_bytes = -(-(hidden_size * weight_bits * (patch_size * patch_size * image_channels + x9)) // 8)
-    x14 = (
+    x13 = (
         activation_bits * (x10 + (x8 + (x1 if x7 else 0) if x4 else 0) + 2 * x3)
         + (32 * (x1 + (x5 if x7 else 0)) if x4 else 0)
     )
-    x15 = hidden_size * x14
-    activation_bytes = -(-x15 // 8)
+    x14 = hidden_size * x13
+    activation_bytes = -(-x14 // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def clip_encoder(
@@ -1148,21 +1131,22 @@ def clip_encoder(
     x1 = num_queries * num_views
     x2 = num_layers * x1
     x3 = 2 * intermediate_size
-    x4 = weight_bits * (intermediate_size + hidden_size * (4 * hidden_size + x3 + 9))
-    x5 = (
-        weight_bits * (intermediate_size + hidden_size * (4 * hidden_size + x3 + 5))
+    x4 = 4 * hidden_size
+    x5 = weight_bits * (intermediate_size + hidden_size * (x4 + x3 + 9))
+    x6 = (
+        weight_bits * (intermediate_size + hidden_size * (x4 + x3 + 5))
         + activation_bits * num_queries * num_views * (x3 + 12 * hidden_size)
     )
-    x6 = num_layers * x5
-    fused_io_bytes = -(-x6 // 8)
+    x7 = num_layers * x6
+    fused_io_bytes = -(-x7 // 8)
     tensor_core_flops = hidden_size * (8 * hidden_size + 4 * (num_queries + intermediate_size)) * x2
     cuda_core_flops = (16 * hidden_size + 6 * (intermediate_size + num_queries * num_heads)) * x2
-    x7 = num_layers * (x4 + (activation_bits * (9 * intermediate_size + 22 * hidden_size) + 128) * x1)
-    io_bytes = -(-x7 // 8)
-    weight_bytes = -(-(num_layers * x4) // 8)
+    x8 = num_layers * (x5 + (activation_bits * (9 * intermediate_size + 22 * hidden_size) + 128) * x1)
+    io_bytes = -(-x8 // 8)
+    weight_bytes = -(-(num_layers * x5) // 8)
     activation_bytes = -(-((activation_bits * (x3 + 5 * hidden_size) + 64) * x2) // 4)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def clip_encoder_layer(
@@ -1177,19 +1161,20 @@ def clip_encoder_layer(
         return found
     x1 = num_queries * num_views
     x2 = 2 * intermediate_size
-    x3 = weight_bits * (intermediate_size + hidden_size * (4 * hidden_size + x2 + 9))
-    x4 = (
-        weight_bits * (intermediate_size + hidden_size * (4 * hidden_size + x2 + 5))
+    x3 = 4 * hidden_size
+    x4 = weight_bits * (intermediate_size + hidden_size * (x3 + x2 + 9))
+    x5 = (
+        weight_bits * (intermediate_size + hidden_size * (x3 + x2 + 5))
         + activation_bits * num_queries * num_views * (x2 + 12 * hidden_size)
     )
-    fused_io_bytes = -(-x4 // 8)
+    fused_io_bytes = -(-x5 // 8)
     tensor_core_flops = hidden_size * (8 * hidden_size + 4 * (num_queries + intermediate_size)) * x1
     cuda_core_flops = (16 * hidden_size + 6 * (intermediate_size + num_queries * num_heads)) * x1
-    io_bytes = -(-(x3 + (activation_bits * (9 * intermediate_size + 22 * hidden_size) + 128) * x1) // 8)
-    weight_bytes = -(-x3 // 8)
+    io_bytes = -(-(x4 + (activation_bits * (9 * intermediate_size + 22 * hidden_size) + 128) * x1) // 8)
+    weight_bytes = -(-x4 // 8)
     activation_bytes = -(-((activation_bits * (x2 + 5 * hidden_size) + 64) * x1) // 4)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def clip_attention(
@@ -1204,17 +1189,17 @@ def clip_attention(
         return found
     x1 = num_queries * num_views
     x2 = hidden_size * x1
-    x3 = weight_bits * (hidden_size + 1)
-    x4 = 5 * activation_bits
-    x5 = hidden_size * (2 * weight_bits * (hidden_size + 1) + 5 * activation_bits * num_queries * num_views)
-    fused_io_bytes = -(-x5 // 4)
+    x3 = hidden_size + 1
+    x4 = weight_bits * x3
+    x5 = 5 * activation_bits
+    fused_io_bytes = -(-(hidden_size * (2 * weight_bits * x3 + 5 * activation_bits * num_queries * num_views)) // 4)
     tensor_core_flops = (8 * hidden_size + 4 * num_queries) * x2
     cuda_core_flops = 6 * num_queries * num_heads * x1
-    io_bytes = -(-(hidden_size * (2 * x3 + x1 * x4)) // 4)
-    weight_bytes = -(-(hidden_size * x3) // 2)
-    activation_bytes = -(-(x2 * x4) // 8)
+    io_bytes = -(-(hidden_size * (2 * x4 + x1 * x5)) // 4)
+    weight_bytes = -(-(hidden_size * x4) // 2)
+    activation_bytes = -(-(x2 * x5) // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def clip_mlp(
@@ -1239,7 +1224,7 @@ def clip_mlp(
     weight_bytes = -(-x2 // 8)
     activation_bytes = -(-((hidden_size + 4 * intermediate_size) * x3) // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def mlp_projector(
@@ -1253,16 +1238,17 @@ def mlp_projector(
     if (found := check(mlp_projector, locals(), {})) is not None:
         return found
     x1 = num_tokens * out_features
-    x2 = out_features * weight_bits * (in_features + 1)
-    x3 = activation_bits * num_tokens
-    fused_io_bytes = -(-(out_features * (weight_bits * (in_features + 1) + x3) + in_features * x3) // 8)
+    x2 = in_features + 1
+    x3 = out_features * weight_bits * x2
+    x4 = activation_bits * num_tokens
+    fused_io_bytes = -(-(out_features * (weight_bits * x2 + x4) + in_features * x4) // 8)
     tensor_core_flops = 2 * in_features * x1
     cuda_core_flops = 0
-    io_bytes = -(-(num_tokens * activation_bits * (in_features + out_features) + x2) // 8)
-    weight_bytes = -(-x2 // 8)
+    io_bytes = -(-(num_tokens * activation_bits * (in_features + out_features) + x3) // 8)
+    weight_bytes = -(-x3 // 8)
     activation_bytes = -(-(activation_bits * x1) // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 def lm_head(
@@ -1278,15 +1264,15 @@ def lm_head(
         return found
     x1 = num_tokens * out_features
     x2 = in_features * out_features * weight_bits
-    x3 = activation_bits * num_tokens * (in_features + out_features) + in_features * out_features * weight_bits
+    x3 = num_tokens * activation_bits * (in_features + out_features) + x2
     fused_io_bytes = -(-x3 // 8)
     tensor_core_flops = 2 * in_features * x1
     cuda_core_flops = 0
-    io_bytes = -(-(num_tokens * activation_bits * (in_features + out_features) + x2) // 8)
+    io_bytes = -(-x3 // 8)
     weight_bytes = -(-x2 // 8)
     activation_bytes = -(-(activation_bits * x1) // 8)
     kv_cache_bytes = 0
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+    return make_cost(locals())
 
 
 # The same by the names of the classes alone.

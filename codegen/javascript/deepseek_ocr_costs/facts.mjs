@@ -154,5 +154,5 @@ export const CONVENTIONS = Object.freeze([
 export const PROVENANCE = Object.freeze({
   "modelmeter": "0.1.0",
   "module graph": "sha256:c0153210b35716f60c57ad4ac7f914879d2658c6cce450893aff5c7286cffbaf",
-  "evaluators": "sha256:de93b8ed1e34efd34f627170e35c31e44ca3d1c3f60fb4c49e2fe1491eae95f6",
+  "evaluators": "sha256:60298797a3a58c7122caa366f71ff610535e6c9a00e792f9d351cc1a49e13ddf",
 });

@@ -25,8 +25,10 @@ return [-2n*x1*x2, 0n, [y1 + x6, 8n*s], [x6, 8n*s], [(-ab*(vs + hs*x3) + x5*s)*x
 export const [embedding, embedding_fused_io_bytes] =
   layer("embedding", program(
   "num_tokens embedding_dim weight_bits activation_bits num_embeddings scale",
-(nt, ed, wb, ab, ne, s) => [0n, 0n, [nt*(ed*(wb + ab) + 64n*s), 8n*s], [ed*wb*ne, 8n*s], [nt*ed*ab, 8n*s], 0n,
-  [nt*(ed*(wb + ab) + 64n*s), 8n*s]]), { num_tokens: 913n, num_embeddings: 129280n, embedding_dim: 1280n });
+(nt, ed, wb, ab, ne, s) => {
+const x1 = nt*(ed*(wb + ab) + 64n*s);
+return [0n, 0n, [x1, 8n*s], [ed*wb*ne, 8n*s], [nt*ed*ab, 8n*s], 0n, [x1, 8n*s]];
+}), { num_tokens: 913n, num_embeddings: 129280n, embedding_dim: 1280n });
 
 export const [deepseek_v2_decoder_layer, deepseek_v2_decoder_layer_fused_io_bytes] =
   layer("deepseek_v2_decoder_layer", program(
@@ -35,19 +37,20 @@ export const [deepseek_v2_decoder_layer, deepseek_v2_decoder_layer_fused_io_byte
 (bs, nq, hs, nk, nkvh, nah, mis, nse, nept, nre, ab, kb, wb, s, er) => {
 const x1 = floorDiv(hs, nah), x2 = nkvh*x1, x3 = hs + x2, x4 = mis*(nse + nept), x5 = bs*nq, x6 = ab !== 32n*s,
   x7 = x6 ? 6n : 0n, x8 = 8n*x4, x9 = x6 ? 192n : 0n, x10 = x2*nk*kb, x11 = wb !== 32n*s ? nre : 0n,
-  x12 = 2n*(x3 + 1n), x13 = x11 + (x6 ? nept*x5 : 0n), x14 = 3n*mis, x15 = 2n*nkvh, x16 = ab*x5 + hs*wb,
+  x12 = 2n*(x3 + 1n), x13 = x11 + (x6 ? nept*x5 : 0n), x14 = routedReads(nre, nept, x5, hs*mis, er), x15 = 16n*x1,
+  x16 = 64n*nept, x17 = 3n*mis, x18 = 2n*nkvh, x19 = ab*x5 + hs*wb,
   y1 = hs*(4n*nept + 29n) + x1*(7n*nkvh + 8n) + 10n*x4 + 12n*(nre + nk*nah) + 2n*nept + 8n,
   y5 = 2n*nkvh*(ab + kb)*((kb !== ab ? (nk === nq ? 1n : 0n) : 0n) + (nk > nq ? 1n : 0n)) + ((x6 ? 64n : 0n) + 320n)*s,
   y4 = ab*(hs*(nept*((x6 ? 1n : 0n) + 10n) + x7 + 34n) + x1*((x6 ? 2n : 0n) + 12n*nkvh + 4n) + x8) + x1*y5
   + (hs*(96n*nept + x9 + 384n) + 320n*nre + 704n*nept + 448n)*s, y3 = nq*y4 + 2n*x10, y2 = bs*y3,
-  y6 = hs*(wb*(x11 + x12 + 3n*mis*nse) + 32n*(nre + x13)*s), y7 = 3n*wb*routedReads(nre, nept, x5, hs*mis, er),
-  y9 = ab*(x8 + hs*(x7 + 8n*nept + 27n) + x1*(13n*nkvh + (x6 ? 4n : 0n)))
-  + (hs*(x9 + 64n*nept + 320n) + 256n*nre + 640n*nept + 352n*x1 + 448n)*s, y8 = y9*x5,
-  y11 = nq*(ab*(hs*(5n*nept + 11n) + nept*x14) + (32n*(hs + nre + 1n) + 64n*nept + 16n*x1)*s) + x1*kb*nk*x15,
-  y10 = bs*y11, y12 = wb*(3n*routedReads(nre, nept, x5, hs*mis, er) + 2n*hs*hs), y13 = x1*(x16*x15 + 16n*s);
-return [(x1 + hs*(4n*(nk + x3) + 6n*x4 + 2n*nre))*x5, [y1*x5, 2n], [y2 + y6 + y7 + (64n*(nq + nre) + 16n*x1)*s, 8n*s],
-  [hs*wb*(nre + x12 + 3n*mis*(nse + nre)), 8n*s], [y8 + (64n*hs*x13 + 128n*nre)*s, 16n*s], [bs*x10, 4n*s],
-  [y10 + y12 + y13 + x16*nse*x14 + 32n*hs*nre*s, 8n*s]];
+  y6 = hs*(wb*(x11 + x12 + 3n*mis*nse) + 32n*(nre + x13)*s),
+  y8 = ab*(x8 + hs*(x7 + 8n*nept + 27n) + x1*(13n*nkvh + (x6 ? 4n : 0n)))
+  + (hs*(x9 + x16 + 320n) + 256n*nre + 640n*nept + 352n*x1 + 448n)*s, y7 = y8*x5,
+  y9 = bs*(nq*(ab*(hs*(5n*nept + 11n) + nept*x17) + (32n*(hs + nre + 1n) + x16 + x15)*s) + x1*kb*nk*x18),
+  y10 = wb*(3n*x14 + 2n*hs*hs), y11 = x1*(x19*x18 + 16n*s);
+return [(x1 + hs*(4n*(nk + x3) + 6n*x4 + 2n*nre))*x5, [y1*x5, 2n],
+  [y2 + y6 + 3n*wb*x14 + (64n*(nq + nre) + x15)*s, 8n*s], [hs*wb*(nre + x12 + 3n*mis*(nse + nre)), 8n*s],
+  [y7 + (64n*hs*x13 + 128n*nre)*s, 16n*s], [bs*x10, 4n*s], [y9 + y10 + y11 + x19*nse*x17 + 32n*hs*nre*s, 8n*s]];
 }), { num_queries: 913n, num_keys: 913n });
 
 export const [llama_flash_attention2, llama_flash_attention2_fused_io_bytes] =
@@ -61,18 +64,18 @@ const x1 = floorDiv(hs, nah), x2 = nkvh*x1, x3 = hs + x2, x4 = bs*nq, x5 = 8n*x1
   + nkvh*(ab + kb)*((kb !== ab ? (nk === nq ? 1n : 0n) : 0n) + (nk > nq ? 1n : 0n)) + ((x6 ? 32n : 0n) + 160n)*s,
   y3 = x1*y4 + 9n*hs*ab + 32n*s, y2 = nq*y3 + x7, y1 = bs*y2,
   y5 = ab*(x1*(13n*nkvh + (x6 ? 4n : 0n)) + 15n*hs) + (352n*x1 + 64n)*s,
-  y6 = bs*(nq*(ab*(4n*hs + x2) + (x5 + 16n)*s) + kb*nk*x2);
+  y6 = bs*(nq*(ab*(4n*hs + x2) + (x5 + 16n)*s) + x7);
 return [(x1 + 4n*hs*(nk + x3))*x4, [(7n*x3 + 12n*nk*nah + x5)*x4, 2n], [y1 + x8 + (x5 + 32n*nq)*s, 4n*s], [x8, 4n*s],
-  [y5*x4, 16n*s], [bs*x7, 4n*s], [y6 + hs*wb*(hs + x2) + x5*s, 4n*s]];
+  [y5*x4, 16n*s], [bs*x7, 4n*s], [y6 + x8 + x5*s, 4n*s]];
 }), { num_queries: 913n, num_keys: 913n });
 
 export const [linear, linear_fused_io_bytes] =
   layer("linear", program(
   "num_tokens in_features out_features activation_bits weight_bits scale",
 (nt, if2, of, ab, wb, s) => {
-const x1 = nt*of, x2 = of*wb*(if2 + 1n), x3 = ab*nt;
-return [2n*if2*x1, 0n, [nt*ab*(if2 + of) + x2, 8n*s], [x2, 8n*s], [ab*x1, 8n*s], 0n,
-  [of*(wb*(if2 + 1n) + x3) + if2*x3, 8n*s]];
+const x1 = nt*of, x2 = if2 + 1n, x3 = of*wb*x2, x4 = ab*nt;
+return [2n*if2*x1, 0n, [nt*ab*(if2 + of) + x3, 8n*s], [x3, 8n*s], [ab*x1, 8n*s], 0n,
+  [of*(wb*x2 + x4) + if2*x4, 8n*s]];
 }), { num_tokens: 10584n, in_features: 768n, out_features: 2304n });
 
 export const [llama_rotary_embedding, llama_rotary_embedding_fused_io_bytes] =
@@ -116,17 +119,15 @@ export const [deepseek_v2_moe, deepseek_v2_moe_fused_io_bytes] =
   "hidden_size num_tokens moe_intermediate_size n_shared_experts num_experts_per_tok n_routed_experts " +
   "activation_bits weight_bits scale expert_routing",
 (hs, nt, mis, nse, nept, nre, ab, wb, s, er) => {
-const x1 = mis*(nse + nept), x2 = ab !== 32n*s, x3 = (x2 ? 1n : 0n) + 1n, x4 = wb !== 32n*s, x5 = 3n*wb, x6 = ab*x1,
-  x7 = hs*mis,
-  y2 = nt*(ab*(nept*((x2 ? 1n : 0n) + 10n) + (x2 ? 2n : 0n) + 6n) + (nept*((x2 ? 32n : 0n) + 96n) + 64n*x3)*s)
-  + nre*((x4 ? wb + 32n*s : 0n) + 32n*s) + mis*nse*x5, y1 = hs*y2, y3 = routedReads(nre, nept, nt, hs*mis, er)*x5,
-  y4 = nt*(8n*x6 + (320n*nre + 704n*nept)*s),
-  y5 = nt*(hs*(ab*((x2 ? 1n : 0n) + 4n*nept + 2n) + 32n*x3*(nept + 1n)*s) + 4n*x6 + (128n*nre + 320n*nept)*s),
-  y6 = nt*(ab*(hs*(5n*nept + 3n) + 3n*mis*(nept + nse)) + (32n*(hs + nre) + 64n*nept)*s),
-  y7 = 3n*wb*(nse*x7 + routedReads(nre, nept, nt, x7, er));
-return [hs*nt*(6n*x1 + 2n*nre), nt*(nept + hs*(2n*nept + 1n) + 5n*x1 + 6n*nre), [y1 + y4 + y3 + 64n*nre*s, 8n*s],
-  [hs*wb*(nre + 3n*mis*(nse + nre)), 8n*s], [y5 + nre*((x4 ? 32n*hs : 0n) + 64n)*s, 8n*s], 0n,
-  [y6 + y7 + 32n*hs*nre*s, 8n*s]];
+const x1 = nse + nept, x2 = mis*x1, x3 = ab !== 32n*s, x4 = (x3 ? 1n : 0n) + 1n, x5 = wb !== 32n*s, x6 = 3n*wb,
+  x7 = ab*x2, x8 = hs*mis, x9 = routedReads(nre, nept, nt, x8, er),
+  y2 = nt*(ab*(nept*((x3 ? 1n : 0n) + 10n) + (x3 ? 2n : 0n) + 6n) + (nept*((x3 ? 32n : 0n) + 96n) + 64n*x4)*s)
+  + nre*((x5 ? wb + 32n*s : 0n) + 32n*s) + mis*nse*x6, y1 = hs*y2, y3 = nt*(8n*x7 + (320n*nre + 704n*nept)*s),
+  y4 = nt*(hs*(ab*((x3 ? 1n : 0n) + 4n*nept + 2n) + 32n*x4*(nept + 1n)*s) + 4n*x7 + (128n*nre + 320n*nept)*s),
+  y5 = nt*(ab*(hs*(5n*nept + 3n) + 3n*mis*x1) + (32n*(hs + nre) + 64n*nept)*s);
+return [hs*nt*(6n*x2 + 2n*nre), nt*(nept + hs*(2n*nept + 1n) + 5n*x2 + 6n*nre), [y1 + y3 + x9*x6 + 64n*nre*s, 8n*s],
+  [hs*wb*(nre + 3n*mis*(nse + nre)), 8n*s], [y4 + nre*((x5 ? 32n*hs : 0n) + 64n)*s, 8n*s], 0n,
+  [y5 + 3n*wb*(nse*x8 + x9) + 32n*hs*nre*s, 8n*s]];
 }), { num_tokens: 913n });
 
 export const [moe_gate, moe_gate_fused_io_bytes] =
@@ -147,45 +148,44 @@ export const [sam_image_encoder, sam_image_encoder_fused_io_bytes] =
   "weight_bits scale",
 (nv, hs, ws, vs, ps, nl, ngl, is, nc, ic, dc, oc, nh, pgs, ab, wb, s) => {
 const x1 = 8n*nl - 8n*ngl, x2 = 4n*nl - 4n*ngl, x3 = ws + 1n, x4 = ws*x3, x5 = floorDiv(vs, ps), x6 = ceilDiv(x5, ws),
-  x7 = ws*x6, x8 = x7*x7, x9 = x5 + 1n, x10 = 4n*x5, x11 = nl*is, x12 = nc + ps*ps*ic, x13 = x5*x5,
-  x14 = ceilDiv(x5, 2n), x15 = x14*dc*x14, x16 = ceilDiv(x5, 4n), x17 = x16*oc*x16, x18 = ngl*x13, x19 = ws*ws,
-  x20 = nh*x19, x21 = x5 !== pgs, x22 = floorDiv(hs, nh), x23 = x21 ? x22 : 0n, x24 = x21 ? hs : 0n, x25 = x13*x24,
-  x26 = nl*x4 + x5*ngl*x9, x27 = 4n*x26, x28 = nh !== 1n, x29 = nv*x6, x30 = x6*x29, x31 = x30 !== 1n,
-  x32 = x28 ? (x31 ? 1n : 0n) : 0n, x33 = x7 !== x5, x34 = x8 + x13, x35 = nl*x34,
-  x36 = x28 ? (x31 ? nl*x8 : 0n) + (nv !== 1n ? x18 : 0n) : 0n, x37 = x35 + x18, x38 = x5 !== 1n,
-  x39 = nv + nh !== 2n, x40 = x5*nh, x41 = x28 ? hs : 0n,
-  y1 = (x38 ? ((x39 ? 1n : 0n) + 1n)*x40 : 0n) + (x38 ? (nv === 1n ? x41 : 0n) : 0n) + (x38 ? (x39 ? hs : 0n) : 0n)
-  + nh*x13, x42 = ngl*y1, x43 = ab !== 32n*s, x44 = x43 ? x10 - 2n : 0n, x45 = 2n*x13, x46 = ws !== 1n,
-  x47 = nh*x7*x29 + x22 + (x6 !== 1n ? (x46 ? hs*x30 : 0n) : 0n), x48 = ws*x47, x49 = hs + x11, x50 = nv*x13,
-  x51 = nv*x15 + x22*x18 + x49*x50 + nv*x18*x40 + nl*x47*x19, x52 = (x43 ? 1n : 0n) + 1n, x53 = wb !== 32n*s,
-  x54 = 4n*pgs, x55 = (x53 ? 1n : 0n) + 1n, x56 = pgs*x55, x57 = x5 === pgs, x58 = x33 ? hs : 0n,
-  x59 = nh + x30 !== 2n,
-  x60 = ((x46 ? (x30 === 1n ? x41 : 0n) : 0n) + x20)*x8 + (nv + x5 !== 2n ? x13*x58 : 0n)
-  + (x46 ? ((x59 ? hs : 0n) + ws*nh*((x59 ? 1n : 0n) + 1n))*x8 : 0n), x61 = x22*wb*x19 + nv*ab*x60, x62 = 2n*x11,
-  x63 = x53 ? pgs : 0n, x64 = pgs*x63, x65 = hs*nl,
-  x66 = 9n*(nc*(nc + dc) + x65 + dc*oc) + 4n*(nc + hs*x65) + x49 + hs*x12, x67 = hs + nl*is, x68 = nl*x19 + x18,
-  x69 = x22*wb + ab*nv*nh*x6*x7,
-  y2 = hs*((hs*x1 + x2*x4)*x8 + (ngl*(8n*hs + x9*x10) + 4n*x11 + 2n*x12)*x13) + 18n*nc*(nc*x13 + x15) + 18n*dc*x17,
-  y3 = nv*((hs*(16n*nl + 1n) + 16n*nc + 5n*x11 + 8n*nh*x18 + 4n)*x13 + x1*x8*x20),
-  y6 = hs*(ngl*((-6n*x32 - 12n)*x8 + (x33 ? -x34 : 0n)) + (x33 ? x35 : 0n) + 6n*x36 + 12n*x37)
-  + (2n*x42 + 32n*nc + 18n)*x13 + vs*vs*ic + x17,
-  y5 = nv*y6 + ngl*((x44 + x45)*x23 + ws*(-4n*x48 - 8n*x3)) + 4n*x51 + x52*x25 + 8n*x26, y4 = ab*y5,
-  y9 = (x21 ? (x53 ? wb*(x54 - 2n) - 64n*s : 0n) + (128n*(x5*x52 + x56) + (x43 ? -64n : 0n) - 128n)*s : 0n)
-  + (x57 ? wb*x45 : 0n), y8 = x22*y9 - 2n*x61 - 256n*x4*s, y7 = ngl*y8,
-  y10 = wb*(hs*(x62 + (x21 ? x64 : 0n) + (x57 ? x13 : 0n)) + x66), y11 = (32n*(x52*x13 + pgs*x56)*x24 + 256n*x26)*s,
-  y12 = x22*(ws*x2 + ngl*x54 - 2n*nl) + hs*(x62 + pgs*pgs) + x66,
-  y15 = x17 + hs*(ngl*(-3n*x32 - 5n)*x8 + 3n*x36 + 5n*x37) + (x42 + 14n*nc + 8n)*x13 + (x60 + x8*x58)*(nl - ngl),
-  y14 = x27 + nv*y15 + ngl*(ws*(-2n*x48 - 4n*x3) + x23*x44) + 2n*x51 + (x43 ? x25 : 0n), y13 = ab*y14,
-  y17 = ngl*((128n*(x5 + x63) - 64n*x55)*x23 + 128n*x13 - 128n*x19) + 32n*(x13 + x64)*x24 + 128n*nl*(x50 + x19),
-  y16 = y17*s,
-  y20 = (ngl*(x5*nh*(x5 + 2n) + 12n*hs) + 4n*nc + 2n*(hs*nl + x67))*x13
-  + (hs*(12n*nl - 12n*ngl) + nh*(nl - ngl)*x19)*x7*x7 + 2n*dc*x14*x14 + vs*vs*ic + oc*x16*x16,
-  y19 = nv*y20 + x22*(ngl*((x5 !== pgs ? 2n*x13 : 0n) - 4n*x19) + 4n*x68), y18 = ab*y19,
-  y22 = x67 + hs*(nc + nl*(4n*hs + 2n*is + 5n) + ps*ps*ic) + 9n*nc*(nc + dc) + (x5 === pgs ? 2n*x22*x18 : 0n)
-  + 9n*dc*oc, y21 = wb*y22, y23 = (ngl*(-2n*x69 - 128n*s) + 2n*nl*x69)*x19;
-return [nv*y2, y3 + ngl*((12n*x5 - 6n)*x23 - 4n*x4) + 31n*x25 + x27,
-  [y4 + y7 + y10 + nl*(2n*x61 + 128n*x50*s) + y11, 8n*s], [wb*y12, 8n*s], [y13 + y16, 8n*s], 0n,
-  [y18 + y21 + y23 + 128n*x68*s, 8n*s]];
+  x7 = ws*x6, x8 = x7*x7, x9 = x5 + 1n, x10 = 4n*x5, x11 = nl*is, x12 = ps*ps*ic, x13 = nc + x12, x14 = x5*x5,
+  x15 = ceilDiv(x5, 2n), x16 = x15*dc*x15, x17 = ceilDiv(x5, 4n), x18 = x17*oc*x17, x19 = ngl*x14, x20 = ws*ws,
+  x21 = nh*x20, x22 = x5 !== pgs, x23 = floorDiv(hs, nh), x24 = x22 ? x23 : 0n, x25 = x22 ? hs : 0n, x26 = x14*x25,
+  x27 = nl*x4 + x5*ngl*x9, x28 = 4n*x27, x29 = nh !== 1n, x30 = nv*x6, x31 = x6*x30, x32 = x31 !== 1n,
+  x33 = x29 ? (x32 ? 1n : 0n) : 0n, x34 = x7 !== x5, x35 = x8 + x14, x36 = nl*x35,
+  x37 = x29 ? (x32 ? nl*x8 : 0n) + (nv !== 1n ? x19 : 0n) : 0n, x38 = x36 + x19, x39 = x5 !== 1n,
+  x40 = nv + nh !== 2n, x41 = x5*nh, x42 = x29 ? hs : 0n,
+  y1 = (x39 ? ((x40 ? 1n : 0n) + 1n)*x41 : 0n) + (x39 ? (nv === 1n ? x42 : 0n) : 0n) + (x39 ? (x40 ? hs : 0n) : 0n)
+  + nh*x14, x43 = ngl*y1, x44 = ab !== 32n*s, x45 = x44 ? x10 - 2n : 0n, x46 = 2n*x14, x47 = ws !== 1n,
+  x48 = nh*x7*x30 + x23 + (x6 !== 1n ? (x47 ? hs*x31 : 0n) : 0n), x49 = ws*x48, x50 = hs + x11, x51 = nv*x14,
+  x52 = nv*x16 + x23*x19 + x50*x51 + nv*x19*x41 + nl*x48*x20, x53 = (x44 ? 1n : 0n) + 1n, x54 = wb !== 32n*s,
+  x55 = 4n*pgs, x56 = (x54 ? 1n : 0n) + 1n, x57 = pgs*x56, x58 = x5 === pgs, x59 = x34 ? hs : 0n,
+  x60 = nh + x31 !== 2n,
+  x61 = ((x47 ? (x31 === 1n ? x42 : 0n) : 0n) + x21)*x8 + (nv + x5 !== 2n ? x14*x59 : 0n)
+  + (x47 ? ((x60 ? hs : 0n) + ws*nh*((x60 ? 1n : 0n) + 1n))*x8 : 0n), x62 = x23*wb*x20 + nv*ab*x61, x63 = 2n*x11,
+  x64 = x54 ? pgs : 0n, x65 = pgs*x64, x66 = hs*nl, x67 = nc + dc,
+  x68 = 9n*(nc*x67 + x66 + dc*oc) + 4n*(nc + hs*x66) + x50 + hs*x13, x69 = vs*vs*ic, x70 = nl - ngl,
+  x71 = nl*x20 + x19, x72 = x23*wb + ab*nv*nh*x6*x7,
+  y2 = hs*((hs*x1 + x2*x4)*x8 + (ngl*(8n*hs + x9*x10) + 4n*x11 + 2n*x13)*x14) + 18n*nc*(nc*x14 + x16) + 18n*dc*x18,
+  y3 = nv*((hs*(16n*nl + 1n) + 16n*nc + 5n*x11 + 8n*nh*x19 + 4n)*x14 + x1*x8*x21),
+  y6 = hs*(ngl*((-6n*x33 - 12n)*x8 + (x34 ? -x35 : 0n)) + (x34 ? x36 : 0n) + 6n*x37 + 12n*x38)
+  + (2n*x43 + 32n*nc + 18n)*x14 + x69 + x18,
+  y5 = nv*y6 + ngl*((x45 + x46)*x24 + ws*(-4n*x49 - 8n*x3)) + 4n*x52 + x53*x26 + 8n*x27, y4 = ab*y5,
+  y9 = (x22 ? (x54 ? wb*(x55 - 2n) - 64n*s : 0n) + (128n*(x5*x53 + x57) + (x44 ? -64n : 0n) - 128n)*s : 0n)
+  + (x58 ? wb*x46 : 0n), y8 = x23*y9 - 2n*x62 - 256n*x4*s, y7 = ngl*y8,
+  y10 = wb*(hs*(x63 + (x22 ? x65 : 0n) + (x58 ? x14 : 0n)) + x68), y11 = (32n*(x53*x14 + pgs*x57)*x25 + 256n*x27)*s,
+  y12 = x23*(ws*x2 + ngl*x55 - 2n*nl) + hs*(x63 + pgs*pgs) + x68,
+  y14 = x28 + nv*(x18 + hs*(ngl*(-3n*x33 - 5n)*x8 + 3n*x37 + 5n*x38) + (x43 + 14n*nc + 8n)*x14 + (x61 + x8*x59)*x70)
+  + ngl*(ws*(-2n*x49 - 4n*x3) + x24*x45) + 2n*x52 + (x44 ? x26 : 0n), y13 = ab*y14,
+  y16 = ngl*((128n*(x5 + x64) - 64n*x56)*x24 + 128n*x14 - 128n*x20) + 32n*(x14 + x65)*x25 + 128n*nl*(x51 + x20),
+  y15 = y16*s,
+  y19 = (ngl*(x5*nh*(x5 + 2n) + 12n*hs) + 4n*nc + 2n*(x66 + x50))*x14 + (hs*(12n*nl - 12n*ngl) + nh*x70*x20)*x7*x7
+  + 2n*dc*x15*x15 + x69 + x18, y18 = nv*y19 + x23*(ngl*((x22 ? 2n*x14 : 0n) - 4n*x20) + 4n*x71), y17 = ab*y18,
+  y20 = wb*(x50 + hs*(nc + nl*(4n*hs + 2n*is + 5n) + x12) + 9n*nc*x67 + (x58 ? 2n*x23*x19 : 0n) + 9n*dc*oc),
+  y21 = (ngl*(-2n*x72 - 128n*s) + 2n*nl*x72)*x20;
+return [nv*y2, y3 + ngl*((12n*x5 - 6n)*x24 - 4n*x4) + 31n*x26 + x28,
+  [y4 + y7 + y10 + nl*(2n*x62 + 128n*x51*s) + y11, 8n*s], [wb*y12, 8n*s], [y13 + y15, 8n*s], 0n,
+  [y17 + y20 + y21 + 128n*x71*s, 8n*s]];
 }),
   { hidden_size: 768n, intermediate_size: 3072n, num_views: 6n, view_size: 640n, window_size: 14n, pretrain_grid_size:
   64n, num_heads: 12n, out_channels: 1024n, num_layers: 12n, num_global_layers: 4n, neck_channels: 256n,
@@ -196,20 +196,21 @@ export const [sam_patch_embed, sam_patch_embed_fused_io_bytes] =
   layer("sam_patch_embed", program(
   "hidden_size num_views patch_size image_channels view_size activation_bits weight_bits scale",
 (hs, nv, ps, ic, vs, ab, wb, s) => {
-const x1 = floorDiv(vs, ps), x2 = x1*hs*x1, x3 = ps*ps*ic, x4 = nv*ab, x5 = hs*wb*(x3 + 1n), x6 = ab*nv;
-return [2n*nv*x2*x3, 0n, [(x2 + ic*vs*vs)*x4 + x5, 8n*s], [x5, 8n*s], [x2*x4, 8n*s], 0n,
-  [hs*(wb*(ps*ps*ic + 1n) + x1*x1*x6) + ic*vs*vs*x6, 8n*s]];
+const x1 = floorDiv(vs, ps), x2 = x1*hs*x1, x3 = ps*ps*ic, x4 = nv*ab, x5 = x3 + 1n, x6 = hs*wb*x5;
+return [2n*nv*x2*x3, 0n, [(x2 + ic*vs*vs)*x4 + x6, 8n*s], [x6, 8n*s], [x2*x4, 8n*s], 0n,
+  [hs*(wb*x5 + x1*x1*x4) + ic*vs*vs*x4, 8n*s]];
 }), { hidden_size: 768n, num_views: 6n, view_size: 640n, patch_size: 16n, image_channels: 3n });
 
 export const [conv2d, conv2d_fused_io_bytes] =
   layer("conv2d", program(
   "batch_size in_channels out_channels kernel_size stride width padding height activation_bits weight_bits scale",
 (bs, ic, oc, ks, s, w, p, h, ab, wb, s2) => {
-const x1 = -ks + 2n*p, x2 = s + x1, x3 = floorDiv(h + x2, s)*oc*floorDiv(w + x2, s), x4 = ks*ic*ks, x5 = bs*ab,
-  x6 = oc*wb*(x4 + 1n), y1 = oc*(wb*(ic*ks*ks + 1n) + floorDiv(w + x2, s)*floorDiv(h + x2, s)*x5);
+const x1 = -ks + 2n*p, x2 = s + x1, x3 = floorDiv(h + x2, s), x4 = floorDiv(w + x2, s), x5 = x3*oc*x4, x6 = ks*ic*ks,
+  x7 = bs*ab, x8 = x6 + 1n, x9 = oc*wb*x8;
 if ((w + x1) < 0n) throw new CostError("the sizes make -kernel_size + 2*padding + width negative");
 if ((h + x1) < 0n) throw new CostError("the sizes make height - kernel_size + 2*padding negative");
-return [2n*bs*x3*x4, 0n, [(ic*w*h + x3)*x5 + x6, 8n*s2], [x6, 8n*s2], [x3*x5, 8n*s2], 0n, [y1 + ic*w*h*x5, 8n*s2]];
+return [2n*bs*x5*x6, 0n, [(ic*w*h + x5)*x7 + x9, 8n*s2], [x9, 8n*s2], [x5*x7, 8n*s2], 0n,
+  [oc*(wb*x8 + x4*x3*x7) + ic*w*h*x7, 8n*s2]];
 }),
   { batch_size: 6n, in_channels: 3n, out_channels: 768n, kernel_size: 16n, stride: 16n, padding: 0n, height: 640n,
   width: 640n });
@@ -227,17 +228,18 @@ const x1 = ws + 1n, x2 = ws*x1, x3 = ceilDiv(gs, ws), x4 = ws*x3, x5 = x4*x4, x6
   x26 = nh + x23 !== 2n, x27 = x4*x8, x28 = x25 ? hs : 0n, x29 = x5*x28,
   x30 = (x25 ? ((x26 ? 1n : 0n) + 1n)*x27 : 0n) + (x22 ? (x23 === 1n ? x29 : 0n) : 0n) + (x26 ? x29 : 0n)
   + (x21 ? (nv + gs !== 2n ? hs*x6 : 0n) : 0n) + x9, x31 = nv*x6,
-  x32 = nv*x27 + is*x31 + (x11 + (x3 !== 1n ? x28*x23 : 0n))*x16, x33 = is + hs*(4n*hs + 2n*is + 9n),
-  x34 = x31 + ws*x12, x35 = x13 ? x12 : 0n, x36 = floorDiv(hs, nh)*x16, y1 = nv*((16n*hs + 5n*is)*x6 + 8n*x9),
+  x32 = nv*x27 + is*x31 + (x11 + (x3 !== 1n ? x28*x23 : 0n))*x16, x33 = 4n*hs, x34 = 2n*is,
+  x35 = is + hs*(x33 + x34 + 9n), x36 = x31 + ws*x12, x37 = x13 ? x12 : 0n, x38 = ws === pgs, x39 = x11*x16,
+  y1 = nv*((16n*hs + 5n*is)*x6 + 8n*x9),
   y4 = (x13 ? ab*(4n*ws - 2n) + (128n*ws - 64n)*s : 0n) + (x14 ? wb*x15 - 64n*s : 0n) + ab*x17 + (x18*x19 - 128n)*s,
-  y3 = (x10 ? y4 : 0n) + (ws === pgs ? wb*x17 : 0n), y2 = x11*y3,
+  y3 = (x10 ? y4 : 0n) + (x38 ? wb*x17 : 0n), y2 = x11*y3,
   y5 = ab*(nv*(hs*(x20*((x21 ? 1n : 0n) + 12n) + 6n*x5*x24) + 2n*x30) + 4n*x32 + 8n*x2),
-  y6 = ab*(nv*(x30 + hs*(((x21 ? 1n : 0n) + 3n*x24)*x5 + 5n*x20)) + 4n*ws*(x1 + x35) + 2n*x32 - 2n*x35),
-  y7 = (((x14 ? x19 : 0n) - 64n*x18)*x12 + 128n*(x34 + x16))*s,
-  y8 = ab*(nv*(x3*x3*(ws*nh*(ws + 2n) + 12n*hs)*x16 + 2n*gs*gs*(hs + is)) + ((ws !== pgs ? 2n : 0n) + 4n)*x36),
-  y9 = wb*(is + hs*(4n*hs + 2n*is + 5n) + (ws === pgs ? 2n*x36 : 0n));
+  y6 = ab*(nv*(x30 + hs*(((x21 ? 1n : 0n) + 3n*x24)*x5 + 5n*x20)) + 4n*ws*(x1 + x37) + 2n*x32 - 2n*x37),
+  y7 = (((x14 ? x19 : 0n) - 64n*x18)*x12 + 128n*(x36 + x16))*s,
+  y8 = ab*(nv*(x3*x3*(ws*nh*(ws + 2n) + 12n*hs)*x16 + 2n*gs*gs*(hs + is)) + ((x10 ? 2n : 0n) + 4n)*x39),
+  y9 = wb*(is + hs*(x33 + x34 + 5n) + (x38 ? 2n*x39 : 0n));
 return [hs*nv*((8n*hs + 4n*x2)*x5 + 4n*is*x6), y1 + ws*(4n*x1 + 12n*x12) - 6n*x12,
-  [y2 + y5 + wb*x33 + (128n*x34 + 256n*x2)*s, 8n*s], [wb*(x11*x15 + x33), 8n*s], [y6 + y7, 8n*s], 0n,
+  [y2 + y5 + wb*x35 + (128n*x36 + 256n*x2)*s, 8n*s], [wb*(x11*x15 + x35), 8n*s], [y6 + y7, 8n*s], 0n,
   [y8 + y9 + 128n*x16*s, 8n*s]];
 }),
   { hidden_size: 768n, intermediate_size: 3072n, num_views: 6n, grid_size: 40n, window_size: 14n, pretrain_grid_size:
@@ -258,16 +260,15 @@ const x1 = ws + 1n, x2 = 4n*x1, x3 = nw*ws, x4 = ws*nh, x5 = ws*x4, x6 = ws !== 
   x8 = x6 ? x7 : 0n, x9 = ab !== 32n*s, x10 = wb !== 32n*s, x11 = 2n*pgs - 1n, x12 = (x10 ? 1n : 0n) + 1n,
   x13 = nh !== 1n, x14 = x13 ? (nw !== 1n ? 3n : 0n) : 0n, x15 = ws !== 1n, x16 = nw + nh !== 2n,
   x17 = (x15 ? (x16 ? hs : 0n) + ((x16 ? 1n : 0n) + 1n)*x4 : 0n) + (x13 ? (x15 ? (nw === 1n ? hs : 0n) : 0n) : 0n)
-  + x5, x18 = 2n*(x7 + nw*x4), x19 = 2n*(hs + 1n)*hs,
+  + x5, x18 = 2n*(x7 + nw*x4), x19 = hs + 1n, x20 = 2n*x19*hs, x21 = ws === pgs,
   y3 = ws*(ab*(ws + (x9 ? 2n : 0n)) + 64n*((x9 ? 1n : 0n) + 1n)*s) + (x10 ? wb*x11 - 32n*s : 0n)
-  + (x9 ? -ab - 32n*s : 0n) + (64n*pgs*x12 - 64n)*s, y2 = (x6 ? y3 : 0n) + (ws === pgs ? ws*ws*wb : 0n), y1 = x7*y2,
+  + (x9 ? -ab - 32n*s : 0n) + (64n*pgs*x12 - 64n)*s, y2 = (x6 ? y3 : 0n) + (x21 ? ws*ws*wb : 0n), y1 = x7*y2,
   y4 = ws*(ab*(x2 + ws*(nw*(hs*(x14 + 6n) + x17) + x18)) + 128n*x1*s),
   y5 = ws*(ab*(ws*(x18 + nw*(x17 + hs*(x14 + 5n))) + 4n*(x1 + (x9 ? x8 : 0n))) + 128n*(ws + x8)*s),
   y6 = ((x9 ? -2n*ab : 0n) + ((x10 ? 128n*pgs : 0n) - 64n*x12)*s)*x8,
-  y8 = ab*(nw*(ws*nh*(ws + 2n) + 12n*hs) + x7*((ws !== pgs ? 2n : 0n) + 4n)) + (ws === pgs ? 2n*x7*wb : 0n) + 128n*s,
-  y7 = ws*ws*y8;
-return [hs*ws*(8n*hs + ws*x2)*x3, ws*(8n*x3*x5 + x2 + 12n*x8) - 6n*x8, [y1 + y4 + wb*x19, 4n*s],
-  [wb*(x7*x11 + x19), 4n*s], [y5 + y6, 8n*s], 0n, [y7 + 4n*hs*wb*(hs + 1n), 8n*s]];
+  y7 = ws*ws*(ab*(nw*(ws*nh*(ws + 2n) + 12n*hs) + x7*((x6 ? 2n : 0n) + 4n)) + (x21 ? 2n*x7*wb : 0n) + 128n*s);
+return [hs*ws*(8n*hs + ws*x2)*x3, ws*(8n*x3*x5 + x2 + 12n*x8) - 6n*x8, [y1 + y4 + wb*x20, 4n*s],
+  [wb*(x7*x11 + x20), 4n*s], [y5 + y6, 8n*s], 0n, [y7 + 4n*hs*wb*x19, 8n*s]];
 }), { hidden_size: 768n, num_windows: 54n, window_size: 14n, pretrain_grid_size: 14n, num_heads: 12n });
 
 /** MLPBlock */
@@ -304,16 +305,16 @@ export const [clip_vision_model, clip_vision_model_fused_io_bytes] =
   "weight_bits patch_size image_channels scale",
 (hs, nv, nl, gs, is, nh, pgs, ab, wb, ps, ic, s) => {
 const x1 = gs*gs, x2 = x1 + 1n, x3 = 8n*hs, x4 = 4n*is, x5 = x1*x1 + 1n, x6 = hs*nl, x7 = gs !== pgs, x8 = pgs*pgs,
-  x9 = x1 + x8, x10 = x2 + (pgs !== 1n ? x8 : 0n), x11 = ab !== 32n*s, x12 = nl*(2n*is + 9n) + 4n*(x6 + 1n),
-  x13 = nv*x2, x14 = hs*x8 + nl*is, x15 = x8 + 1n, x16 = pgs*pgs + 1n, x17 = nv*(gs*gs + 1n),
+  x9 = x1 + x8, x10 = x2 + (pgs !== 1n ? x8 : 0n), x11 = ab !== 32n*s, x12 = 2n*is,
+  x13 = nl*(x12 + 9n) + 4n*(x6 + 1n), x14 = nv*x2, x15 = hs*x8 + nl*is, x16 = x8 + 1n, x17 = 64n*x16,
   y1 = nv*(nl*(nh*(6n*x5 + 12n*x1) + x2*(16n*hs + 6n*is)) + x2*x3),
-  y3 = ab*(nv*(22n*nl*x2 + 6n*x1 + 5n) + x9 + (x7 ? 2n*x10 + (x11 ? x9 : 0n) : 0n) + 2n) + wb*x12
-  + (x7 ? 32n*x9*((x11 ? 1n : 0n) + 1n)*s : 0n), y2 = hs*y3, y4 = (nl*(9n*is*ab + 128n*s) + 64n*s)*x13,
-  y6 = ab*(x15 + (10n*nl + 3n)*x13 + (x7 ? x10 + (x11 ? x1 : 0n) : 0n)) + (x7 ? 32n*(x1 + (x11 ? x8 : 0n))*s : 0n),
-  y5 = hs*y6, y7 = hs*(wb*(nl*(4n*hs + 2n*is + 5n) + x16) + ab*(x16 + 12n*nl*x17));
-return [nv*(x2*(x3 + x4) + 8n*x1 + 4n*x5)*x6, y1 + (x7 ? 31n*hs*x1 : 0n), [y2 + y4 + wb*x14 + 64n*x15*s, 8n*s],
-  [wb*(x14 + hs*(ps*ps*ic + x12)), 8n*s], [y5 + (nl*(ab*x4 + 128n*s) + 64n*s)*x13, 8n*s], 0n,
-  [y7 + nl*is*(wb + 2n*ab*x17) + 64n*x16*s, 8n*s]];
+  y3 = ab*(nv*(22n*nl*x2 + 6n*x1 + 5n) + x9 + (x7 ? 2n*x10 + (x11 ? x9 : 0n) : 0n) + 2n) + wb*x13
+  + (x7 ? 32n*x9*((x11 ? 1n : 0n) + 1n)*s : 0n), y2 = hs*y3, y4 = (nl*(9n*is*ab + 128n*s) + 64n*s)*x14,
+  y6 = ab*(x16 + (10n*nl + 3n)*x14 + (x7 ? x10 + (x11 ? x1 : 0n) : 0n)) + (x7 ? 32n*(x1 + (x11 ? x8 : 0n))*s : 0n),
+  y5 = hs*y6, y7 = hs*(wb*(nl*(4n*hs + x12 + 5n) + x16) + ab*(x16 + 12n*nl*x14));
+return [nv*(x2*(x3 + x4) + 8n*x1 + 4n*x5)*x6, y1 + (x7 ? 31n*hs*x1 : 0n), [y2 + y4 + wb*x15 + x17*s, 8n*s],
+  [wb*(x15 + hs*(ps*ps*ic + x13)), 8n*s], [y5 + (nl*(ab*x4 + 128n*s) + 64n*s)*x14, 8n*s], 0n,
+  [y7 + nl*is*(wb + 2n*ab*x14) + x17*s, 8n*s]];
 }),
   { hidden_size: 1024n, intermediate_size: 4096n, num_views: 6n, grid_size: 10n, pretrain_grid_size: 16n, num_heads:
   16n, num_layers: 24n, patch_size: 14n, image_channels: 3n });
@@ -328,7 +329,7 @@ const x1 = gs*gs, x2 = x1 + 1n, x3 = nv*x2, x4 = gs !== pgs, x5 = pgs*pgs, x6 = 
   + (x4 ? 32n*x6*((x7 ? 1n : 0n) + 1n)*s : 0n), y1 = hs*y2,
   y3 = ab*(x10 + (x4 ? x8 + (x7 ? x1 : 0n) : 0n) + 2n*x3) + (x4 ? 32n*(x1 + (x7 ? x5 : 0n))*s : 0n);
 return [0n, hs*(x3 + (x4 ? 31n*x1 : 0n)), [y1 + 64n*x10*s, 8n*s], [hs*wb*(ps*ps*ic + x9), 8n*s], [hs*y3, 8n*s], 0n,
-  [(pgs*pgs + 1n)*(hs*(wb + ab) + 64n*s), 8n*s]];
+  [x10*(hs*(wb + ab) + 64n*s), 8n*s]];
 }),
   { hidden_size: 1024n, num_views: 6n, grid_size: 10n, pretrain_grid_size: 16n, patch_size: 14n, image_channels: 3n });
 
@@ -337,10 +338,10 @@ export const [clip_encoder, clip_encoder_fused_io_bytes] =
   layer("clip_encoder", program(
   "hidden_size num_queries num_views num_layers intermediate_size num_heads weight_bits activation_bits scale",
 (hs, nq, nv, nl, is, nh, wb, ab, s) => {
-const x1 = nq*nv, x2 = nl*x1, x3 = 2n*is, x4 = wb*(is + hs*(4n*hs + x3 + 9n)),
-  y1 = wb*(is + hs*(4n*hs + x3 + 5n)) + ab*nq*nv*(x3 + 12n*hs);
+const x1 = nq*nv, x2 = nl*x1, x3 = 2n*is, x4 = 4n*hs, x5 = wb*(is + hs*(x4 + x3 + 9n)),
+  y1 = wb*(is + hs*(x4 + x3 + 5n)) + ab*nq*nv*(x3 + 12n*hs);
 return [hs*(8n*hs + 4n*(nq + is))*x2, (16n*hs + 6n*(is + nq*nh))*x2,
-  [nl*(x4 + (ab*(9n*is + 22n*hs) + 128n*s)*x1), 8n*s], [nl*x4, 8n*s], [(ab*(x3 + 5n*hs) + 64n*s)*x2, 4n*s], 0n,
+  [nl*(x5 + (ab*(9n*is + 22n*hs) + 128n*s)*x1), 8n*s], [nl*x5, 8n*s], [(ab*(x3 + 5n*hs) + 64n*s)*x2, 4n*s], 0n,
   [nl*y1, 8n*s]];
 }),
   { hidden_size: 1024n, intermediate_size: 4096n, num_queries: 101n, num_views: 6n, num_heads: 16n, num_layers: 24n });
@@ -350,10 +351,9 @@ export const [clip_encoder_layer, clip_encoder_layer_fused_io_bytes] =
   layer("clip_encoder_layer", program(
   "hidden_size num_queries num_views intermediate_size num_heads weight_bits activation_bits scale",
 (hs, nq, nv, is, nh, wb, ab, s) => {
-const x1 = nq*nv, x2 = 2n*is, x3 = wb*(is + hs*(4n*hs + x2 + 9n));
-return [hs*(8n*hs + 4n*(nq + is))*x1, (16n*hs + 6n*(is + nq*nh))*x1, [x3 + (ab*(9n*is + 22n*hs) + 128n*s)*x1, 8n*s],
-  [x3, 8n*s], [(ab*(x2 + 5n*hs) + 64n*s)*x1, 4n*s], 0n,
-  [wb*(is + hs*(4n*hs + x2 + 5n)) + ab*nq*nv*(x2 + 12n*hs), 8n*s]];
+const x1 = nq*nv, x2 = 2n*is, x3 = 4n*hs, x4 = wb*(is + hs*(x3 + x2 + 9n));
+return [hs*(8n*hs + 4n*(nq + is))*x1, (16n*hs + 6n*(is + nq*nh))*x1, [x4 + (ab*(9n*is + 22n*hs) + 128n*s)*x1, 8n*s],
+  [x4, 8n*s], [(ab*(x2 + 5n*hs) + 64n*s)*x1, 4n*s], 0n, [wb*(is + hs*(x3 + x2 + 5n)) + ab*nq*nv*(x2 + 12n*hs), 8n*s]];
 }), { hidden_size: 1024n, intermediate_size: 4096n, num_queries: 101n, num_views: 6n, num_heads: 16n });
 
 /** NoTPAttention */
@@ -361,9 +361,9 @@ export const [clip_attention, clip_attention_fused_io_bytes] =
   layer("clip_attention", program(
   "hidden_size num_queries num_views num_heads weight_bits activation_bits scale",
 (hs, nq, nv, nh, wb, ab, s) => {
-const x1 = nq*nv, x2 = hs*x1, x3 = wb*(hs + 1n), x4 = 5n*ab;
-return [(8n*hs + 4n*nq)*x2, 6n*nq*nh*x1, [hs*(2n*x3 + x1*x4), 4n*s], [hs*x3, 2n*s], [x2*x4, 8n*s], 0n,
-  [hs*(2n*wb*(hs + 1n) + 5n*ab*nq*nv), 4n*s]];
+const x1 = nq*nv, x2 = hs*x1, x3 = hs + 1n, x4 = wb*x3, x5 = 5n*ab;
+return [(8n*hs + 4n*nq)*x2, 6n*nq*nh*x1, [hs*(2n*x4 + x1*x5), 4n*s], [hs*x4, 2n*s], [x2*x5, 8n*s], 0n,
+  [hs*(2n*wb*x3 + 5n*ab*nq*nv), 4n*s]];
 }), { hidden_size: 1024n, num_queries: 101n, num_views: 6n, num_heads: 16n });
 
 /** NoTPFeedForward */
@@ -383,9 +383,8 @@ export const [lm_head, lm_head_fused_io_bytes] =
   layer("lm_head", program(
   "num_tokens in_features out_features activation_bits weight_bits scale",
 (nt, if2, of, ab, wb, s) => {
-const x1 = nt*of, x2 = if2*of*wb;
-return [2n*if2*x1, 0n, [nt*ab*(if2 + of) + x2, 8n*s], [x2, 8n*s], [ab*x1, 8n*s], 0n,
-  [ab*nt*(if2 + of) + if2*of*wb, 8n*s]];
+const x1 = nt*of, x2 = if2*of*wb, x3 = nt*ab*(if2 + of) + x2;
+return [2n*if2*x1, 0n, [x3, 8n*s], [x2, 8n*s], [ab*x1, 8n*s], 0n, [x3, 8n*s]];
 }), { num_tokens: 913n, in_features: 1280n, out_features: 129280n });
 
 export {

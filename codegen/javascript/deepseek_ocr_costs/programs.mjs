@@ -23,74 +23,74 @@ const x1 = floorDiv(is, sps), x2 = ceilDiv(x1, 4n), x3 = nht*nwt, x4 = x3 > 1n, 
   x6 = ceilDiv(x5, 4n), x7 = x4 ? x2*x2 : 0n, x8 = x3*x7, x9 = x6*x6, x10 = x8 + x9, x11 = sws + 1n, x12 = sws*x11,
   x13 = ceilDiv(x1, sws), x14 = x13*x13*x3, x15 = x4 ? x14 : 0n, x16 = ceilDiv(x5, sws), x17 = x16*x16,
   x18 = x15 + x17, x19 = sws*sws, x20 = x18*x19, x21 = x4 ? x1 : 0n, x22 = x1*x21, x23 = x3*x22, x24 = x1*x23,
-  x25 = x5*x5, x26 = x1*x24 + x25*x25, x27 = x24 + x5*x25, x28 = x23 + x25, x29 = sps*sps, x30 = snhl*sis,
-  x31 = snhl*x20, x32 = x31 + sngl*x28, x33 = x4 ? x3 : 0n, x34 = x33 + 1n, x35 = x10 + x34, x36 = 8n*chs,
-  x37 = x34 + x2*x2*x8 + x9*x9, x38 = ceilDiv(x1, 2n), x39 = ceilDiv(x5, 2n), x40 = sdc*(x38*x38*x33 + x39*x39),
-  x41 = ipp*floorDiv(bs2, vbs), x42 = snhl*x19, x43 = sngl*x19, x44 = floorDiv(shs, snah), x45 = floorDiv(sis2, sps),
-  x46 = x5 !== x45, x47 = x1 !== x45, x48 = (x46 ? x5 : 0n) + (x47 ? x21 : 0n),
-  x49 = (x46 ? 1n : 0n) + (x4 ? (x47 ? 1n : 0n) : 0n), x50 = (x4 ? 1n : 0n) + 1n, x51 = -4n*x50,
-  x52 = sngl*(x25 + x22), x53 = x50*x12, x54 = x52 + x5*sngl + snhl*x53 + sngl*x21, x55 = 4n*x54,
-  x56 = (x46 ? x25 : 0n) + (x47 ? x22 : 0n), x57 = shs*x56, x58 = floorDiv(cis2, cps), x59 = x6 !== x58,
-  x60 = x2 !== x58, x61 = (x59 ? x9 : 0n) + (x60 ? x7 : 0n), x62 = x57 + chs*x61, x63 = snah !== 1n, x64 = vbs*x14,
-  x65 = vbs*x17, x66 = (x64 !== 1n ? x15 : 0n) + (x65 !== 1n ? x17 : 0n), x67 = x63 ? x66 : 0n, x68 = sws*x16 !== x5,
-  x69 = x68 ? x25 : 0n, x70 = sws*x13 !== x1, x71 = ((x70 ? x15 : 0n) + (x68 ? x17 : 0n))*x19,
-  x72 = x69 + (x70 ? x23 : 0n) + x71, x73 = vbs*x3,
-  x74 = x63 ? (vbs !== 1n ? sngl*x25 : 0n) + (x73 !== 1n ? sngl*x23 : 0n) + x66*x42 : 0n, x75 = x28*snhl,
-  x76 = x32 + x75, x77 = cnhl*x35, x78 = cis*x77, x79 = ab !== 32n*s,
-  x80 = (x59 ? 1n : 0n) + (x4 ? (x60 ? 1n : 0n) : 0n), x81 = x58*x58, x82 = sws !== 1n, x83 = x82 ? shs : 0n,
-  x84 = sws*snah, x85 = vbs*((x16 !== 1n ? x17*x83 : 0n) + (x13 !== 1n ? x15*x83 : 0n) + x18*x84),
-  x86 = x85 + x44*x50, x87 = -4n*sws, x88 = x79 ? x44*(4n*x48 - 2n*x49) : 0n, x89 = shs + x30, x90 = x52 + x50*x42,
-  x91 = vbs*(x28*x89 + x40 + sngl*x27*snah) + x42*x85 + x44*x90, x92 = vbs*sngl, x93 = snah*x92,
-  x94 = vbs + snah !== 2n, x95 = x5 !== 1n ? x25 : 0n, x96 = x63 ? shs : 0n, x97 = x92*x95, x98 = x1 !== 1n,
-  x99 = snah + x73 !== 2n, x100 = x98 ? x92 : 0n, x101 = shs*x23, x102 = chs*x80,
-  x103 = x26*x93 + x5*((x94 ? 1n : 0n) + 1n)*x93*x95 + (vbs === 1n ? x96*x97 : 0n) + (x94 ? shs*x97 : 0n)
-  + (x98 ? ((x99 ? 1n : 0n) + 1n)*x24*x93 : 0n) + (x73 === 1n ? x23*x96*x100 : 0n) + (x99 ? x101*x100 : 0n)
-  + ((x58 !== 1n ? x81 : 0n) + 1n)*x102, x104 = (x79 ? 1n : 0n) + 1n, x105 = wb !== 32n*s, x106 = 4n*x45,
-  x107 = (x105 ? 1n : 0n) + 1n, x108 = x45*x107, x109 = 128n*x48, x110 = x82 ? x19 : 0n,
-  x111 = (x5 + vbs !== 2n ? shs*x69 : 0n)
-  + ((snah + x64 !== 2n ? x15 : 0n) + (snah + x65 !== 2n ? x17 : 0n))*(shs + x84)*x110
-  + ((x82 ? (x64 === 1n ? x15*x96 : 0n) : 0n) + snah*x20)*x19 + (x65 === 1n ? x17*x96*x110 : 0n)
-  + (x70 ? (x1 + x73 !== 2n ? x101 : 0n) : 0n) + (x82 ? x20*x84 : 0n), x112 = vbs*ab, x113 = x50*wb,
-  x114 = x111*x112 + x19*x44*x113, x115 = shs*snhl, x116 = chs*cnhl, x117 = snc + chs,
-  x118 = 9n*(x115 + x116 + snc*snc + sdc*x117) + 4n*(x117 + shs*x115 + chs*x116) + x89 + shs*snc + cnhl*cis,
-  x119 = x45*x49, x120 = x105 ? x45 : 0n, x121 = (x5 === x45 ? x25 : 0n) + (x1 === x45 ? x22 : 0n),
-  x122 = vbs*(128n*(x75 + x77) + 64n*x35), x123 = sngl*x44, x124 = sis*x115 + cis*x116, x125 = shs*x119,
-  x126 = x50*(x81 + 1n), x127 = (x4 ? x3*x2*x2 : 0n) + x6*x6, x128 = (x4 ? x13*x13*x3 : 0n) + x16*x16,
-  x129 = x128*x19, x130 = x4 ? x1*x1 : 0n, x131 = x3*x130, x132 = x1*x131, x133 = x131 + x25,
-  x134 = cnhl*(x127 + x33 + 1n), x135 = shs + snhl*sis, x136 = sngl*(x25 + x130) + x50*x42,
-  y2 = sngl*((-8n*shs - 4n*x12)*x20 + 4n*(x26 + x27)) + x28*(6n*x29 + 4n*x30 + 2n*snc) + 8n*shs*x32 + 4n*x12*x31,
-  y1 = shs*y2 + chs*(cnhl*(x35*(x36 + 4n*cis) + 8n*x10 + 4n*x37) + 18n*x10*sdc) + 18n*snc*(x28*snc + x40),
-  y4 = x28*(shs*(16n*snhl + 1n) + 16n*snc + 5n*x30 + 4n) + cnhl*(cnah*(6n*x37 + 12n*x10) + x35*(16n*chs + 6n*cis))
-  + snah*(8n*(x20*x42 + sngl*x26) - 8n*x20*x43) + x35*x36,
-  y3 = vbs*y4 + sngl*(x44*(12n*x48 - 6n*x49) + x12*x51) + x55 + 31n*x62,
-  y7 = shs*(sngl*((-6n*x67 - 12n*x18)*x19 - x72) + 6n*x74 + snhl*x72 + 12n*x76) + chs*(22n*x77 + 7n*x10 + 5n*x34)
-  + x28*(32n*snc + 18n) + 9n*x78,
-  y6 = vbs*y7 + chs*(x9 + (x79 ? x61 + x80*x81 : 0n) + 2n*(x50 + x61) + x7) + sngl*(sws*(x86*x87 - 8n*x11*x50) + x88)
-  + 4n*x91 + 2n*x103 + x104*x57 + 8n*x54,
-  y8 = x44*(x49*((x105 ? wb*(x106 - 2n) - 64n*s : 0n) + (128n*x108 + (x79 ? -64n : 0n) - 128n)*s) + x104*x109*s)
-  - 2n*x114 - 256n*x53*s,
-  y5 = ab*y6 + sngl*y8 + wb*(x50*x118 + shs*(x119*x120 + x121)) + chs*(x50*(ab + wb) + 32n*x80*x104*s)*x81
-  + 3n*((x4 ? x112*is*is*x3 : 0n) + x112*bs*bs + shs*x113*x29)
-  + 2n*(snhl*x114 + wb*x121*x123 + x124*x113 + x56*ab*x123)
-  + (x122 + 32n*(x125*x108 + x62*x104) + 64n*x126 + 256n*x54)*s,
-  y9 = x44*(snhl*(4n*sws - 2n) + sngl*(x106 + x87)) + shs*(3n*x29 + x45*x45) + chs*(x81 + 3n*cps*cps) + 2n*x124 + x118,
-  y12 = shs*((-3n*x67 - 5n*x18)*x43 + 3n*x74 + 5n*x76) + chs*(3n*x34 + 10n*x77 + 4n*x10) + x28*(14n*snc + 8n)
-  + (x111 + shs*x71)*(snhl - sngl) + 4n*x78,
-  y11 = x55 + x103 + vbs*y12 + sngl*(x88 + sws*(-2n*sws*x86 + x11*x51)) + chs*(x61*x104 + x126) + 2n*x91
-  + (x79 ? x57 : 0n),
-  y13 = x122 + sngl*(x44*(x49*(128n*x120 - 64n*x107) + x109) - 128n*x50*x19) + 128n*x90
-  + 32n*(x62 + x120*x125 + (x79 ? x81*x102 : 0n)), y10 = ab*y11 + y13*s,
-  y16 = shs*(12n*(snhl*x129 + sngl*x133) + 2n*x133*snhl - 12n*sngl*x129)
-  + snah*(x129*x42 + sngl*(x1*x132 + x25*x25) - x129*x43) + chs*(x127 + 12n*x134)
-  + 2n*(x133*x135 + sdc*(x38*x38*x33 + x39*x39) + sngl*(x132 + x5*x25)*snah + cis*x134) + 4n*x133*snc,
-  y15 = vbs*y16 + x44*(4n*x136 - 4n*x43*x50),
-  y18 = x135 + shs*snc + cnhl*cis + 4n*(shs*x115 + chs*x116) + 5n*(x115 + x116) + 9n*(snc*snc + sdc*(snc + chs)),
-  y17 = wb*y18 + (x58*x58 + 1n)*(chs*(ab + wb) + 64n*s) - 128n*x43*s,
-  y19 = wb*((x5 === x45 ? x25 : 0n) + (x1 === x45 ? x130 : 0n))*x123 + (sis*x115 + cis*x116)*x113
-  + ((x5 !== x45 ? x25 : 0n) + (x1 !== x45 ? x130 : 0n))*ab*x123,
-  y14 = 3n*((x4 ? x112*is*is*x3 : 0n) + x112*bs*bs + shs*x113*sps*sps) + ab*y15 + x50*y17
-  + (x112*x128*sws*snah + x44*x113)*(2n*snhl - 2n*sngl)*x19 + 2n*y19 + 128n*x136*s;
-return [y1*vbs*x41, y3*x41, [y5*x41, 8n*s], [wb*y9, 8n*s], [y10*x41, 8n*s], 0n, [y14*ipp*floorDiv(bs2, vbs), 8n*s]];
+  x25 = x5*x5, x26 = x25*x25, x27 = x1*x24 + x26, x28 = x5*x25, x29 = x24 + x28, x30 = x23 + x25, x31 = sps*sps,
+  x32 = snhl*sis, x33 = snhl*x20, x34 = x33 + sngl*x30, x35 = x4 ? x3 : 0n, x36 = x35 + 1n, x37 = x10 + x36,
+  x38 = 8n*chs, x39 = x36 + x2*x2*x8 + x9*x9, x40 = ceilDiv(x1, 2n), x41 = ceilDiv(x5, 2n),
+  x42 = sdc*(x40*x40*x35 + x41*x41), x43 = floorDiv(bs2, vbs), x44 = ipp*x43, x45 = snhl*x19, x46 = sngl*x19,
+  x47 = floorDiv(shs, snah), x48 = floorDiv(sis2, sps), x49 = x5 !== x48, x50 = x1 !== x48,
+  x51 = (x49 ? x5 : 0n) + (x50 ? x21 : 0n), x52 = (x49 ? 1n : 0n) + (x4 ? (x50 ? 1n : 0n) : 0n),
+  x53 = (x4 ? 1n : 0n) + 1n, x54 = -4n*x53, x55 = sngl*(x25 + x22), x56 = x53*x12,
+  x57 = x55 + x5*sngl + snhl*x56 + sngl*x21, x58 = 4n*x57, x59 = x49 ? x25 : 0n, x60 = x59 + (x50 ? x22 : 0n),
+  x61 = shs*x60, x62 = floorDiv(cis2, cps), x63 = x6 !== x62, x64 = x2 !== x62,
+  x65 = (x63 ? x9 : 0n) + (x64 ? x7 : 0n), x66 = x61 + chs*x65, x67 = snah !== 1n, x68 = vbs*x14, x69 = vbs*x17,
+  x70 = (x68 !== 1n ? x15 : 0n) + (x69 !== 1n ? x17 : 0n), x71 = x67 ? x70 : 0n, x72 = sws*x16 !== x5,
+  x73 = x72 ? x25 : 0n, x74 = sws*x13 !== x1, x75 = ((x74 ? x15 : 0n) + (x72 ? x17 : 0n))*x19,
+  x76 = x73 + (x74 ? x23 : 0n) + x75, x77 = vbs*x3,
+  x78 = x67 ? (vbs !== 1n ? sngl*x25 : 0n) + (x77 !== 1n ? sngl*x23 : 0n) + x70*x45 : 0n, x79 = x30*snhl,
+  x80 = x34 + x79, x81 = cnhl*x37, x82 = cis*x81, x83 = ab !== 32n*s,
+  x84 = (x63 ? 1n : 0n) + (x4 ? (x64 ? 1n : 0n) : 0n), x85 = x62*x62, x86 = sws !== 1n, x87 = x86 ? shs : 0n,
+  x88 = sws*snah, x89 = vbs*((x16 !== 1n ? x17*x87 : 0n) + (x13 !== 1n ? x15*x87 : 0n) + x18*x88),
+  x90 = x89 + x47*x53, x91 = -4n*sws, x92 = x83 ? x47*(4n*x51 - 2n*x52) : 0n, x93 = shs + x32, x94 = x53*x45,
+  x95 = x55 + x94, x96 = vbs*(x30*x93 + x42 + sngl*x29*snah) + x45*x89 + x47*x95, x97 = vbs*sngl, x98 = snah*x97,
+  x99 = vbs + snah !== 2n, x100 = x5 !== 1n ? x25 : 0n, x101 = x67 ? shs : 0n, x102 = x97*x100, x103 = x1 !== 1n,
+  x104 = snah + x77 !== 2n, x105 = x103 ? x97 : 0n, x106 = shs*x23, x107 = chs*x84,
+  x108 = x27*x98 + x5*((x99 ? 1n : 0n) + 1n)*x98*x100 + (vbs === 1n ? x101*x102 : 0n) + (x99 ? shs*x102 : 0n)
+  + (x103 ? ((x104 ? 1n : 0n) + 1n)*x24*x98 : 0n) + (x77 === 1n ? x23*x101*x105 : 0n) + (x104 ? x106*x105 : 0n)
+  + ((x62 !== 1n ? x85 : 0n) + 1n)*x107, x109 = (x83 ? 1n : 0n) + 1n, x110 = wb !== 32n*s, x111 = 4n*x48,
+  x112 = (x110 ? 1n : 0n) + 1n, x113 = x48*x112, x114 = 128n*x51, x115 = x86 ? x19 : 0n,
+  x116 = (x5 + vbs !== 2n ? shs*x73 : 0n)
+  + ((snah + x68 !== 2n ? x15 : 0n) + (snah + x69 !== 2n ? x17 : 0n))*(shs + x88)*x115
+  + ((x86 ? (x68 === 1n ? x15*x101 : 0n) : 0n) + snah*x20)*x19 + (x69 === 1n ? x17*x101*x115 : 0n)
+  + (x74 ? (x1 + x77 !== 2n ? x106 : 0n) : 0n) + (x86 ? x20*x88 : 0n), x117 = vbs*ab, x118 = x53*wb,
+  x119 = x116*x117 + x19*x47*x118, x120 = shs*snhl, x121 = chs*cnhl, x122 = snc + chs, x123 = snc*snc,
+  x124 = sdc*x122, x125 = shs*x120, x126 = chs*x121, x127 = shs*snc, x128 = cnhl*cis,
+  x129 = 9n*(x120 + x121 + x123 + x124) + 4n*(x122 + x125 + x126) + x93 + x127 + x128, x130 = x48*x52,
+  x131 = x110 ? x48 : 0n, x132 = x5 === x48 ? x25 : 0n, x133 = x1 === x48, x134 = x132 + (x133 ? x22 : 0n),
+  x135 = vbs*(128n*(x79 + x81) + 64n*x37), x136 = sngl*x47, x137 = sis*x120 + cis*x121, x138 = shs*x130,
+  x139 = x85 + 1n, x140 = x53*x139, x141 = ab + wb, x142 = x4 ? x117*is*is*x3 : 0n, x143 = x117*bs*bs,
+  x144 = x137*x118, x145 = (x4 ? x3*x2*x2 : 0n) + x9, x146 = (x4 ? x13*x13*x3 : 0n) + x17, x147 = x146*x19,
+  x148 = x4 ? x1*x1 : 0n, x149 = x3*x148, x150 = x1*x149, x151 = x149 + x25, x152 = cnhl*(x145 + x35 + 1n),
+  x153 = sngl*(x25 + x148) + x94,
+  y2 = sngl*((-8n*shs - 4n*x12)*x20 + 4n*(x27 + x29)) + x30*(6n*x31 + 4n*x32 + 2n*snc) + 8n*shs*x34 + 4n*x12*x33,
+  y1 = shs*y2 + chs*(cnhl*(x37*(x38 + 4n*cis) + 8n*x10 + 4n*x39) + 18n*x10*sdc) + 18n*snc*(x30*snc + x42),
+  y4 = x30*(shs*(16n*snhl + 1n) + 16n*snc + 5n*x32 + 4n) + cnhl*(cnah*(6n*x39 + 12n*x10) + x37*(16n*chs + 6n*cis))
+  + snah*(8n*(x20*x45 + sngl*x27) - 8n*x20*x46) + x37*x38,
+  y3 = vbs*y4 + sngl*(x47*(12n*x51 - 6n*x52) + x12*x54) + x58 + 31n*x66,
+  y7 = shs*(sngl*((-6n*x71 - 12n*x18)*x19 - x76) + 6n*x78 + snhl*x76 + 12n*x80) + chs*(22n*x81 + 7n*x10 + 5n*x36)
+  + x30*(32n*snc + 18n) + 9n*x82,
+  y6 = vbs*y7 + chs*(x9 + (x83 ? x65 + x84*x85 : 0n) + 2n*(x53 + x65) + x7) + sngl*(sws*(x90*x91 - 8n*x11*x53) + x92)
+  + 4n*x96 + 2n*x108 + x109*x61 + 8n*x57,
+  y8 = x47*(x52*((x110 ? wb*(x111 - 2n) - 64n*s : 0n) + (128n*x113 + (x83 ? -64n : 0n) - 128n)*s) + x109*x114*s)
+  - 2n*x119 - 256n*x56*s,
+  y5 = ab*y6 + sngl*y8 + wb*(x53*x129 + shs*(x130*x131 + x134)) + chs*(x53*x141 + 32n*x84*x109*s)*x85
+  + 3n*(x142 + x143 + shs*x118*x31) + 2n*(snhl*x119 + wb*x134*x136 + x144 + x60*ab*x136)
+  + (x135 + 32n*(x138*x113 + x66*x109) + 64n*x140 + 256n*x57)*s,
+  y9 = x47*(snhl*(4n*sws - 2n) + sngl*(x111 + x91)) + shs*(3n*x31 + x48*x48) + chs*(x85 + 3n*cps*cps) + 2n*x137 + x129,
+  y12 = shs*((-3n*x71 - 5n*x18)*x46 + 3n*x78 + 5n*x80) + chs*(3n*x36 + 10n*x81 + 4n*x10) + x30*(14n*snc + 8n)
+  + (x116 + shs*x75)*(snhl - sngl) + 4n*x82,
+  y11 = x58 + x108 + vbs*y12 + sngl*(x92 + sws*(-2n*sws*x90 + x11*x54)) + chs*(x65*x109 + x140) + 2n*x96
+  + (x83 ? x61 : 0n),
+  y13 = x135 + sngl*(x47*(x52*(128n*x131 - 64n*x112) + x114) - 128n*x53*x19) + 128n*x95
+  + 32n*(x66 + x131*x138 + (x83 ? x85*x107 : 0n)), y10 = ab*y11 + y13*s,
+  y16 = shs*(12n*(snhl*x147 + sngl*x151) + 2n*x151*snhl - 12n*sngl*x147)
+  + snah*(x147*x45 + sngl*(x1*x150 + x26) - x147*x46) + chs*(x145 + 12n*x152)
+  + 2n*(x151*x93 + x42 + sngl*(x150 + x28)*snah + cis*x152) + 4n*x151*snc, y15 = vbs*y16 + x47*(4n*x153 - 4n*x46*x53),
+  y17 = wb*(x93 + x127 + x128 + 4n*(x125 + x126) + 5n*(x120 + x121) + 9n*(x123 + x124)) + x139*(chs*x141 + 64n*s)
+  - 128n*x46*s,
+  y14 = 3n*(x142 + x143 + shs*x118*sps*sps) + ab*y15 + x53*y17
+  + (x117*x146*sws*snah + x47*x118)*(2n*snhl - 2n*sngl)*x19
+  + 2n*(wb*(x132 + (x133 ? x148 : 0n))*x136 + x144 + (x59 + (x50 ? x148 : 0n))*ab*x136) + 128n*x153*s;
+return [y1*vbs*x44, y3*x44, [y5*x44, 8n*s], [wb*y9, 8n*s], [y10*x44, 8n*s], 0n, [y14*ipp*x43, 8n*s]];
 });
 
 export const projector = program(
@@ -98,14 +98,14 @@ export const projector = program(
   "batch_size clip_hidden_size activation_bits weight_bits hidden_size scale",
 (ipp, nht, is, sps, nwt, bs, vbs, bs2, chs, ab, wb, hs, s) => {
 const x1 = ceilDiv(floorDiv(is, sps), 4n), x2 = nht*nwt, x3 = x2 > 1n, x4 = x3 ? x1 : 0n,
-  x5 = ceilDiv(floorDiv(bs, sps), 4n), x6 = nht*x4 + x5, x7 = x2*x1*x4, x8 = x7 + x5*x5, x9 = ipp*floorDiv(bs2, vbs),
-  x10 = vbs*x9, x11 = vbs*ab, x12 = x8*chs, x13 = 3n*((x3 ? x10*is*is*x2 : 0n) + bs*bs),
-  x14 = x1 !== 1n ? (nwt !== 1n ? x7 : 0n) : 0n, x15 = (x3 ? x9 : 0n) + 1n, x16 = (x3 ? x2*x1*x1 : 0n) + x5*x5,
-  y2 = hs*((2n*x14 + 10n*x8 + 8n*x6 + 6n)*x11 + wb*(2n*((x3 ? 1n : 0n) + chs*((x3 ? 1n : 0n) + 1n)) + 3n))
-  + 6n*x11*x12 + 64n*(x6 + x8 + 1n)*s, y1 = y2*x9,
-  y3 = hs*((2n*chs + 1n)*((x3 ? 1n : 0n) + 1n)*wb + x16*x11) + 2n*x11*x16*chs;
-return [4n*hs*x12*x10, x13, [y1 + ab*(x13 + x15), 8n*s], [(2n*chs + 3n)*wb*hs, 8n*s],
-  [ab*(x15 + (hs*(x14 + 5n*x8 + 4n*x6 + 3n) + 2n*x12)*x10), 8n*s], 0n, [y3*ipp*floorDiv(bs2, vbs), 8n*s]];
+  x5 = ceilDiv(floorDiv(bs, sps), 4n), x6 = nht*x4 + x5, x7 = x2*x1*x4, x8 = x5*x5, x9 = x7 + x8,
+  x10 = floorDiv(bs2, vbs), x11 = ipp*x10, x12 = vbs*x11, x13 = vbs*ab, x14 = x9*chs,
+  x15 = 3n*((x3 ? x12*is*is*x2 : 0n) + bs*bs), x16 = x1 !== 1n ? (nwt !== 1n ? x7 : 0n) : 0n,
+  x17 = (x3 ? x11 : 0n) + 1n, x18 = (x3 ? 1n : 0n) + 1n, x19 = 2n*chs, x20 = (x3 ? x2*x1*x1 : 0n) + x8,
+  y2 = hs*((2n*x16 + 10n*x9 + 8n*x6 + 6n)*x13 + wb*(2n*((x3 ? 1n : 0n) + chs*x18) + 3n)) + 6n*x13*x14
+  + 64n*(x6 + x9 + 1n)*s, y1 = y2*x11, y3 = hs*((x19 + 1n)*x18*wb + x20*x13) + 2n*x13*x20*chs;
+return [4n*hs*x14*x12, x15, [y1 + ab*(x15 + x17), 8n*s], [(x19 + 3n)*wb*hs, 8n*s],
+  [ab*(x17 + (hs*(x16 + 5n*x9 + 4n*x6 + 3n) + 2n*x14)*x12), 8n*s], 0n, [y3*ipp*x10, 8n*s]];
 });
 
 export const prefill = program(
@@ -118,32 +118,30 @@ const x1 = ab !== 32n*s, x2 = (x1 ? 1n : 0n) + 1n, x3 = wb !== 32n*s, x4 = floor
   x13 = hs*nhl, x14 = nept*x13, x15 = hs + x10, x16 = bs*sl, x17 = x1 ? 6n : 0n, x18 = nkvh*x10, x19 = kb*x18,
   x20 = bs !== 1n ? (lt !== sl ? 1n : 0n) : 0n, x21 = x1 ? vs : 0n, x22 = x1 ? bs : 0n, x23 = nept*x22,
   x24 = sl*ab*x23 + (x3 ? wb*nre : 0n), x25 = x6 + 1n, x26 = sl*x23 + ((x3 ? 1n : 0n) + 1n)*nre, x27 = hs*mis,
-  x28 = routedReads(nre, nept, x16, x27, er), x29 = x8 + nhl*mis*nse, x30 = -64n*fkdr, x31 = nhl*nre, x32 = ab*lt,
-  x33 = -3n*fkdr, x34 = hs + nre,
-  y1 = sl*(hs*(nhl*(4n*(sl + x6) + 2n*nre) + fkdr*(-6n*x7 - 2n*nre) + 6n*x9) + x10) + lt*vs*x11,
+  x28 = routedReads(nre, nept, x16, x27, er), x29 = x8 + nhl*mis*nse, x30 = -64n*fkdr, x31 = nhl*nre, x32 = ab + kb,
+  x33 = x16 + 1n, x34 = wb*vs, x35 = nse*x27 + x28, x36 = 3n*(hs*x29 + nhl*x28), x37 = ab*lt, x38 = -3n*fkdr,
+  x39 = hs + nre, y1 = sl*(hs*(nhl*(4n*(sl + x6) + 2n*nre) + fkdr*(-6n*x7 - 2n*nre) + 6n*x9) + x10) + lt*vs*x11,
   y2 = nhl*(12n*(nre + sl*nah) + 2n*nept + 29n*hs + 7n*x5) + fkdr*(-4n*x12 - 2n*(hs + nept) - 10n*x7 - 12n*nre)
   + 4n*(x14 + 1n) + 8n*(nhl + x15) + 10n*x9,
   y6 = ab*(nhl*(10n*nept + x17 + 34n) + fkdr*(-10n*nept + (x1 ? -2n : 0n) - 3n) + 3n)
   + (nhl*(96n*nept + (x1 ? 192n : 0n) + 384n) + fkdr*(-96n*nept - 64n*x2) + 160n)*s,
-  y7 = x4*(ab*(12n*nkvh + 4n) + (kb !== ab ? 2n*nkvh*(ab + kb) : 0n)) + (320n*(x4 + nre) + 704n*nept + 448n)*s,
-  y5 = hs*y6 + nhl*y7 + fkdr*(-8n*ab*x7 + (-320n*nre - 704n*nept)*s) + 8n*ab*x9 + 2n*((x1 ? ab*x15 : 0n) + x19)
-  + 256n*s, y4 = sl*y5 + lt*(ab*(x2*vs + x11*x20) + 32n*x21*s), y3 = bs*y4,
-  y8 = hs*(nhl*(x24 + 2n*x25*wb + 32n*x26*s) + fkdr*(-x24 - 32n*x26*s) + wb*(x16 + 1n) + bs*ab*lt + wb*vs),
-  y9 = (64n*sl*(nhl + x15*x22) + nhl*(64n*nre + 16n*x4) + nre*x30)*s,
-  y10 = wb*(-3n*(nse*x27 + x28)*fkdr + 3n*(hs*x29 + nhl*x28)),
-  y11 = fkdr*(-3n*mis*(nre + nse) - nre) + 2n*(vs + nhl*x25) + 3n*(x29 + mis*x31) + x31 + 1n,
-  y15 = -8n*(x12 + x7)*fkdr + 4n*(hs + (x1 ? x10 : 0n)) + 13n*x18 + hs*(nhl*(x17 + 27n) - 2n*x2*fkdr + (x1 ? 2n : 0n))
+  y5 = hs*y6 + nhl*(x4*(ab*(12n*nkvh + 4n) + (kb !== ab ? 2n*nkvh*x32 : 0n)) + (320n*(x4 + nre) + 704n*nept + 448n)*s)
+  + fkdr*(-8n*ab*x7 + (-320n*nre - 704n*nept)*s) + 8n*ab*x9 + 2n*((x1 ? ab*x15 : 0n) + x19) + 256n*s,
+  y4 = sl*y5 + lt*(ab*(x2*vs + x11*x20) + 32n*x21*s), y3 = bs*y4,
+  y7 = hs*(nhl*(x24 + 2n*x25*wb + 32n*x26*s) + fkdr*(-x24 - 32n*x26*s) + wb*x33 + bs*ab*lt + x34),
+  y8 = (64n*sl*(nhl + x15*x22) + nhl*(64n*nre + 16n*x4) + nre*x30)*s,
+  y9 = fkdr*(-3n*mis*(nre + nse) - nre) + 2n*(vs + nhl*x25) + 3n*(x29 + mis*x31) + x31 + 1n,
+  y13 = -8n*(x12 + x7)*fkdr + 4n*(hs + (x1 ? x10 : 0n)) + 13n*x18 + hs*(nhl*(x17 + 27n) - 2n*x2*fkdr + (x1 ? 2n : 0n))
   + 8n*(x9 + x14),
-  y16 = nhl*(320n*hs + 256n*nre + 640n*nept + 352n*x4 + 448n)
+  y14 = nhl*(320n*hs + 256n*nre + 640n*nept + 352n*x4 + 448n)
   + hs*(64n*((x1 ? 1n : 0n) + x2*nhl*nept) + x2*(nept + 1n)*x30 + 128n) + fkdr*(-256n*nre - 640n*nept)
-  + 192n*((x1 ? x13 : 0n) + 1n), y14 = ab*y15 + y16*s, y13 = sl*y14 + lt*(2n*ab*(vs + hs*x20) + 64n*x21*s),
-  y12 = bs*y13, y17 = nre*((x3 ? hs*(64n*nhl + x30) : 0n) + 128n*nhl - 128n*fkdr)*s,
-  y20 = ab*(hs*(nhl*(5n*nept + 11n) - 5n*fkdr*nept) + 3n*(x8 + nhl*x7) + x7*x33)
-  + nhl*(2n*x5*(ab + kb) + 32n*(x34 + 1n)*s) + (ab + wb)*hs + (fkdr*(-32n*x34 - 64n*nept) + 64n*(nhl*nept + 1n))*s,
-  y19 = sl*y20 + vs*x32, y18 = bs*y19, y21 = hs*(bs*x32 + wb*vs + nhl*(2n*(hs + x5)*wb + 32n*nre*s) - 32n*nre*fkdr*s),
-  y22 = wb*((nse*x27 + x28)*x33 + 3n*(hs*(x8 + nhl*mis*nse) + nhl*x28));
-return [bs*y1, [y2*x16, 2n], [y3 + y8 + y10 + y9, 8n*s], [y11*wb*hs, 8n*s], [y12 + y17, 16n*s], [x19*x16, 4n*s],
-  [y22 + y18 + y21 + 16n*(x16 + 1n)*nhl*x4*s, 8n*s]];
+  + 192n*((x1 ? x13 : 0n) + 1n), y12 = ab*y13 + y14*s, y11 = sl*y12 + lt*(2n*ab*(vs + hs*x20) + 64n*x21*s),
+  y10 = bs*y11, y15 = nre*((x3 ? hs*(64n*nhl + x30) : 0n) + 128n*nhl - 128n*fkdr)*s,
+  y18 = ab*(hs*(nhl*(5n*nept + 11n) - 5n*fkdr*nept) + 3n*x9 + x7*x38) + nhl*(2n*x5*x32 + 32n*(x39 + 1n)*s)
+  + (ab + wb)*hs + (fkdr*(-32n*x39 - 64n*nept) + 64n*(nhl*nept + 1n))*s, y17 = sl*y18 + vs*x37, y16 = bs*y17,
+  y19 = hs*(bs*x37 + x34 + nhl*(2n*x6*wb + 32n*nre*s) - 32n*nre*fkdr*s);
+return [bs*y1, [y2*x16, 2n], [y3 + y7 + wb*(-3n*x35*fkdr + x36) + y8, 8n*s], [y9*wb*hs, 8n*s], [y10 + y15, 16n*s],
+  [x19*x16, 4n*s], [wb*(x35*x38 + x36) + y16 + y19 + 16n*x33*nhl*x4*s, 8n*s]];
 });
 
 export const decode = program(
@@ -156,8 +154,8 @@ const x1 = ab !== 32n*s, x2 = (x1 ? 1n : 0n) + 1n, x3 = wb !== 32n*s, x4 = floor
   x13 = nept*x12, x14 = hs + x10, x15 = x1 ? 6n : 0n, x16 = nkvh*x10, x17 = kb*x16, x18 = x1 ? vs : 0n,
   x19 = x1 ? bs : 0n, x20 = nept*x19, x21 = x6 + 1n, x22 = hs*mis, x23 = x8 + nhl*mis*nse, x24 = -64n*fkdr,
   x25 = nhl*nre, x26 = -8n*fkdr, x27 = 2n*vs, x28 = sl*ds + triangular(ds), x29 = (x3 ? wb*nre : 0n) + ab*x20,
-  x30 = ((x3 ? 1n : 0n) + 1n)*nre + x20, x31 = routedReads(nre, nept, bs, x22, er), x32 = bs*x17, x33 = -3n*fkdr,
-  x34 = hs + nre, x35 = 32n*nhl,
+  x30 = ((x3 ? 1n : 0n) + 1n)*nre + x20, x31 = routedReads(nre, nept, bs, x22, er), x32 = bs*x17, x33 = nse*x22 + x31,
+  x34 = 3n*(hs*x23 + nhl*x31), x35 = -3n*fkdr, x36 = hs + nre, x37 = 32n*nhl,
   y1 = ds*(x10 + hs*(nhl*(2n*nre + 4n*x6) + x27 + fkdr*(-6n*x7 - 2n*nre) + 6n*x9)) + 4n*x28*x12,
   y3 = nhl*(12n*nre + 2n*nept + 29n*hs + 7n*x5) + fkdr*(-4n*x11 - 2n*(hs + nept) - 10n*x7 - 12n*nre) + 4n*(x13 + 1n)
   + 8n*(nhl + x14) + 10n*x9, y2 = ds*y3 + 12n*nhl*nah*x28,
@@ -166,20 +164,20 @@ const x1 = ab !== 32n*s, x2 = (x1 ? 1n : 0n) + 1n, x3 = wb !== 32n*s, x4 = floor
   y6 = hs*y7 + ab*(x2*vs + 4n*x14 + 8n*x9 + x7*x26 + 14n*x16) + 2n*((x1 ? ab*x14 : 0n) + x17)
   + (32n*x18 + nhl*(320n*(x4 + nre) + 704n*nept + 448n) + fkdr*(-320n*nre - 704n*nept) + 256n)*s,
   y5 = bs*y6 + hs*(wb*(vs + 2n*x21*nhl + bs + 1n) + nhl*(x29 + 32n*x30*s) + fkdr*(-x29 - 32n*x30*s))
-  + wb*(-3n*(nse*x22 + x31)*fkdr + 3n*(hs*x23 + nhl*x31)) + (64n*(nhl + x14*x19) + nhl*(64n*nre + 16n*x4) + nre*x24)*s,
-  y4 = ds*y5, y8 = fkdr*(-3n*mis*(nre + nse) - nre) + 2n*(vs + nhl*x21) + 3n*(x23 + mis*x25) + x25 + 1n,
+  + wb*(-3n*x33*fkdr + x34) + (64n*(nhl + x14*x19) + nhl*(64n*nre + 16n*x4) + nre*x24)*s, y4 = ds*y5,
+  y8 = fkdr*(-3n*mis*(nre + nse) - nre) + 2n*(vs + nhl*x21) + 3n*(x23 + mis*x25) + x25 + 1n,
   y11 = x27 + (x11 + x7)*x26 + 4n*(hs + (x1 ? x10 : 0n)) + 13n*x16
   + hs*(nhl*(x15 + 27n) - 2n*x2*fkdr + (x1 ? 2n : 0n)) + 8n*(x9 + x13),
   y12 = 64n*x18 + nhl*(320n*hs + 256n*nre + 640n*nept + 352n*x4 + 448n)
   + hs*(64n*((x1 ? 1n : 0n) + x2*nhl*nept) + x2*(nept + 1n)*x24 + 128n) + fkdr*(-256n*nre - 640n*nept)
   + 192n*((x1 ? x12 : 0n) + 1n), y10 = ab*y11 + y12*s,
   y9 = bs*y10 + nre*((x3 ? hs*(64n*nhl + x24) : 0n) + 128n*nhl - 128n*fkdr)*s,
-  y15 = ab*(vs + hs*(nhl*(5n*nept + 11n) - 5n*fkdr*nept + 2n) + 2n*x16 + 3n*(x8 + nhl*x7) + x7*x33) + wb*hs
-  + ((x34 + 1n)*x35 + fkdr*(-32n*x34 - 64n*nept) + 64n*(nhl*nept + 1n))*s,
-  y14 = bs*y15 + wb*(hs*(vs + 2n*(hs + nkvh*x4)*nhl) + (nse*x22 + x31)*x33 + 3n*(hs*(x8 + nhl*mis*nse) + nhl*x31))
-  + (hs*nre*(x35 - 32n*fkdr) + 16n*(bs + 1n)*x10)*s, y13 = ds*y14;
+  y15 = ab*(vs + hs*(nhl*(5n*nept + 11n) - 5n*fkdr*nept + 2n) + 2n*x16 + 3n*x9 + x7*x35) + wb*hs
+  + ((x36 + 1n)*x37 + fkdr*(-32n*x36 - 64n*nept) + 64n*(nhl*nept + 1n))*s,
+  y14 = bs*y15 + wb*(hs*(vs + 2n*x6*nhl) + x33*x35 + x34) + (hs*nre*(x37 - 32n*fkdr) + 16n*(bs + 1n)*x10)*s,
+  y13 = ds*y14;
 return [bs*y1, [bs*y2, 2n], [y4 + 2n*x28*x32, 8n*s], [y8*wb*hs, 8n*s], [ds > 0n ? y9 : 0n, 16n*s],
-  [(sl + ds)*x32, 4n*s], [2n*(sl*ds + triangular(ds))*bs*kb*x16 + y13, 8n*s]];
+  [(sl + ds)*x32, 4n*s], [2n*x28*bs*kb*x16 + y13, 8n*s]];
 });
 
 export const training_step = program(

@@ -166,22 +166,31 @@ def _substitute(node: Node, stand_ins: dict[str, Node]) -> Node:
 
 
 def join_programs(one: Program, other: Program) -> Program:
-    """Return one program that has the outputs of two; steps of the same value are one step."""
-    steps = list(one.steps)
-    known = {node: name for name, node in steps}
-    names: dict[str, str] = {}
-    for name, node in other.steps:
-        renamed = rename(node, names)
-        if renamed not in known:
-            known[renamed] = f"x{len(steps) + 1}"
-            steps.append((known[renamed], renamed))
-        names[name] = known[renamed]
-    has = {output.name for output in one.outputs}
-    outputs = [
-        output._replace(numerator=rename(output.numerator, names)) for output in other.outputs if output.name not in has
-    ]
+    """Return one program that has the outputs of two; operations of the same value are one step."""
+    steps: list[tuple[str, Node]] = []
+    known: dict[tuple[str, tuple[Node, ...]], str] = {}
+
+    def add(node: Node, names: Mapping[str, Node]) -> Node:
+        """Return a name for a node; sums, products and maxima are the same in every order."""
+        if not isinstance(node, Operation):
+            return names.get(node, node) if isinstance(node, str) else node
+        operands = tuple(add(operand, names) for operand in node.operands)
+        ordered = sorted(operands, key=str) if node.function in (SUM, PRODUCT, MAXIMUM) else operands
+        key = (node.function, tuple(ordered))
+        if key not in known:
+            known[key] = f"x{len(steps) + 1}"
+            steps.append((known[key], Operation(node.function, operands)))
+        return known[key]
+
+    outputs: dict[str, Output] = {}
+    for program in (one, other):
+        names: dict[str, Node] = {}
+        for name, node in program.steps:
+            names[name] = add(node, names)
+        for output in program.outputs:
+            outputs.setdefault(output.name, output._replace(numerator=add(output.numerator, names)))
     inputs = tuple(dict.fromkeys((*one.inputs, *other.inputs)))
-    return Program(inputs=inputs, steps=tuple(steps), outputs=(*one.outputs, *outputs))
+    return tidy(inputs, steps, list(outputs.values()))
 
 
 def rename(node: Node, names: Mapping[str, str]) -> Node:

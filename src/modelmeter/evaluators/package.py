@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import evolve, frozen
 
-from modelmeter.algebra.program import Program
+from modelmeter.algebra.program import Program, join_programs
 from modelmeter.core.metrics import FUSED_IO
 from modelmeter.evaluators.breakdown import BreakdownSpec, ModuleRecord, Table, evaluate_breakdown
 from modelmeter.evaluators.evaluator import Evaluator
@@ -116,11 +116,13 @@ def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPa
         for layer in spec.layers
         if layer.holds_layers and (whole := split_whole_model(layer, spec, general.program)) is not None
     }
+    of_stages = add_whole_models(
+        general.program,
+        {layer.public_name: whole_models[layer.name] for layer in spec.layers if layer.name in whole_models},
+    )
     shared = {
-        WHOLE_MODEL: add_whole_models(
-            general.program,
-            {layer.public_name: whole_models[layer.name] for layer in spec.layers if layer.name in whole_models},
-        ),
+        # Of training only the steps that are there already are shared: simplified with the others, it would be slower.
+        WHOLE_MODEL: of_stages if general_training is None else join_programs(of_stages, general_training.program),
         PEAKS: build_peaks(stages),
         TRAFFIC: build_traffic(stages),
     }
@@ -134,9 +136,13 @@ def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPa
         peaks=evaluate_peaks(stages, shared[PEAKS], PEAKS),
         traffic=evaluate_traffic(stages, shared[TRAFFIC], TRAFFIC),
         general=(
-            *(evolve(each, shared=WHOLE_MODEL) for each in evaluate_stages(general)),
+            *(
+                evolve(each, shared=WHOLE_MODEL)
+                for program in (general, general_training)
+                if program is not None
+                for each in evaluate_stages(program)
+            ),
             *evaluate_traffic(general, general.program, WHOLE_MODEL),
-            *(() if general_training is None else evaluate_stages(general_training)),
         ),
         layers=tuple(evaluator for pair in layers for evaluator in pair),
         whole_models=whole_models,

@@ -29,10 +29,11 @@ def build_peaks(stages: Stages) -> Program:
         names = tuple(f"{stage}_{number}" for number in range(len(candidates)))
         outputs.update(zip(names, candidates, strict=True))
         by_stage[stage] = names
-    by_stage[REQUEST] = tuple(name for stage in fold_metric(PEAK, spec.stages).stages for name in by_stage[stage])
+    by_stage[REQUEST] = tuple(f"{stage}_{PEAK}" for stage in fold_metric(PEAK, spec.stages).stages)
     for stage in stages.names:
         outputs[f"{stage}_{PEAK}"] = Combination(MAXIMUM, by_stage[stage])
-    return build_program(outputs, constants=stages.constants, dimensions=spec.dimensions)
+    program = build_program(outputs, constants=stages.constants, dimensions=spec.dimensions)
+    return select(program, *spec.derived_formulas, *(f"{stage}_{PEAK}" for stage in stages.names))
 
 
 def _evaluate_peak(stages: Stages, program: Program, stage: str, shared: str) -> Evaluator:

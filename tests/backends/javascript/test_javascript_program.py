@@ -88,8 +88,8 @@ def test_joined_programs_share_their_steps() -> None:
     )
     joined = join_programs(one, other)
     assert joined.inputs == ("a", "b", "c")
-    assert joined.steps == (("x1", step), ("x2", Operation(SUM, ("c", 1))))
-    total = Operation(SUM, ("x1", Operation(PRODUCT, (2, "x2"))))
+    assert joined.steps == (("x1", step),)
+    total = Operation(SUM, ("x1", Operation(PRODUCT, (2, Operation(SUM, ("c", 1))))))
     assert joined.outputs == (Output("one", "x1", 8), Output("two", total, 1))
 
 

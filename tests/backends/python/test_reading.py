@@ -73,8 +73,12 @@ def test_one_metric_is_that_of_the_cost(metric: str) -> None:
 def test_steps_of_other_metrics_are_left_out() -> None:
     text = _source.read_source(_stages.__name__, "bricks")
     cut = _source._cut("bricks_activation_bytes", text, _stages.__name__, None)
-    assert "x1 = " in cut
-    assert "x2 = " not in cut
+    assert "(num_columns * num_rows) * kept_steps" in cut  # a step that is needed once is put in its place
+    assert "x1 = " not in cut
+    assert "x1 = num_columns * num_rows\n" in _source._cut(
+        "bricks_tensor_core_flops", text.replace("2 * x2", "x1 * x1"), _stages.__name__, None
+    )
+    assert "(steps * (steps + 1) // 2)" not in cut
     assert "routed_reads" not in cut
     assert "if kept_steps > steps:" in cut
 

@@ -12,7 +12,9 @@ from modelmeter.backends.python.checks import check_by_table, check_rule, check_
 from modelmeter.backends.python.limits import Limits
 from modelmeter.backends.python.parameters import write_argument
 from modelmeter.backends.python.printer import LINE_LENGTH, StatementPrinter, fill_lines
+from modelmeter.backends.python.runtime._checks import MAKE_COST
 from modelmeter.core.functions import RoutedReads
+from modelmeter.core.metrics import METRICS
 from modelmeter.core.symbols import Dimensions
 from modelmeter.evaluators.breakdown import Table
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, StageCosts, Values
@@ -129,7 +131,9 @@ def _print_body(evaluator: Evaluator, limits: Limits | None, beside: Sequence[st
         printer.assign(name, output.numerator, output.denominator)
     match evaluator.result:
         case OneCost() as cost:
-            _print_cost(printer, evaluator, cost, "return")
+            _print_cost(
+                printer, evaluator, cost, "return", by_table=limits is not None and limits.cover(evaluator.signature)
+            )
             return printer.lines, "Cost"
         case StageCosts(stages):
             for stage, cost in stages.items():
@@ -155,10 +159,15 @@ def _print_checks(evaluator: Evaluator, limits: Limits | None) -> tuple[list[str
     return lines, "Cost" if isinstance(evaluator.result, OneCost) else "int"
 
 
-def _print_cost(printer: StatementPrinter, evaluator: Evaluator, cost: OneCost, start: str) -> None:
+def _print_cost(
+    printer: StatementPrinter, evaluator: Evaluator, cost: OneCost, start: str, *, by_table: bool = False
+) -> None:
     for metric, name in cost.outputs.items():
         output = evaluator.output(name)
         printer.assign(metric, output.numerator, output.denominator)
+    if by_table and (*cost.outputs,) == METRICS:
+        printer.lines.append(f"    {start} {MAKE_COST}")
+        return
     names = [*(f"{metric}," for metric in cost.outputs)]
     line = f"    {start} Cost(({' '.join(names).removesuffix(',')}))"
     fits = len(line) <= LINE_LENGTH

@@ -20,7 +20,7 @@ from modelmeter.backends.python.records import (
     write_literal,
     write_outline,
 )
-from modelmeter.core.metrics import FUSED_IO
+from modelmeter.core.metrics import FUSED_IO, METRICS
 from modelmeter.evaluators.package import list_sizes
 from modelmeter.evaluators.spec import PackageSpec
 from modelmeter.model.stages import TRAINING_STEP
@@ -57,8 +57,9 @@ class PackageTemplates:
         )
         self._environment.filters |= {
             "wrap": _wrap, "literal": write_literal, "long_literal": _long_literal, "import_from": _import_from,
-            "tuple_of": _tuple_of, "items": write_items, "array_header": write_array_header,
-            "dimension_record": write_dimension, "outline": write_outline, "classes": list_classes,
+            "alike": _alike, "prefixed": _prefixed, "tuple_of": _tuple_of, "items": write_items,
+            "array_header": write_array_header, "dimension_record": write_dimension, "outline": write_outline,
+            "classes": list_classes,
         }  # fmt: skip
 
     def render(self, template: str, **values: object) -> str:
@@ -91,6 +92,7 @@ class PackageTemplates:
             "init.py.jinja",
             training=TRAINING_STEP,
             eager=eager,
+            metric_names=[f"{stage}_{metric}" for stage in self._stages for metric in METRICS],
             held={
                 module: sorted((name for name, holder in lazy.items() if holder == module), key=_order)
                 for module in dict.fromkeys(lazy.values())
@@ -109,7 +111,7 @@ class PackageTemplates:
             functions=functions,
             steps=steps,
             imports=sorted(used, key=_order),
-            sources=[name for name in ("check", "compute") if f" {name}(" in lines],
+            sources=[name for name in ("check", "compute", "make_cost") if f" {name}(" in lines],
             fused_names=[f"{stage}_{FUSED_IO}" for stage in self._stages],
             **values,
         )
@@ -148,6 +150,21 @@ def _tuple_of(names: Iterable[str], indent: int = 0) -> str:
         return line
     start = " " * indent
     return "\n".join(["(", *(f"{start}    {literal}," for literal in literals), f"{start})"])
+
+
+def _prefixed(name: str, prefix: str) -> str:
+    return prefix + name
+
+
+def _alike(names: Iterable[str], value: str) -> str:
+    """Return the assignment of one value to all names, in as many lines as it takes, each indented."""
+    lines: list[str] = []
+    for name in names:
+        if lines and len(f"{lines[-1]} = {name} = {value}") <= LINE_LENGTH:
+            lines[-1] += f" = {name}"
+        else:
+            lines.append(f"    {name}")
+    return "\n".join(f"{line} = {value}" for line in lines)
 
 
 def _wrap(text: str, indent: int) -> str:

@@ -14,7 +14,7 @@ from modelmeter.core.metrics import FUSED_IO, METRICS
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue
 from modelmeter.evaluators.package import PEAKS, TRAFFIC, WHOLE_MODEL, EvaluatorPackage
 from modelmeter.evaluators.server_steps import hide_step
-from modelmeter.evaluators.signature import Parameter
+from modelmeter.evaluators.signature import Parameter, Signature
 from modelmeter.model.stages import REQUEST
 from modelmeter.support.errors import FormulaError
 
@@ -180,13 +180,19 @@ def _list_modules(package: EvaluatorPackage) -> dict[str, tuple[Evaluator, ...]]
 
 
 def _find_likes(evaluators: Iterable[Evaluator], package: EvaluatorPackage) -> dict[str, str]:
-    """Return which evaluators have the sizes of a stage, each with the function of a cost that has these too."""
+    """Return which evaluators have the sizes of a stage, or of another one, each with the function that has these."""
     stages = {stage.name: stage.signature for stage in package.stages}
+    others: dict[str, Signature] = {}
     found = {}
     for evaluator in evaluators:
         stage = next(name for name in stages if evaluator.name.startswith(f"{name}_"))
+        alike = [name for name, signature in others.items() if signature == evaluator.signature]
         if evaluator.signature == stages[stage]:
             found[evaluator.name] = _name_like(stage, package)
+        elif alike:
+            found[evaluator.name] = alike[0]
+        else:
+            others[evaluator.name] = evaluator.signature
     return found
 
 

@@ -159,7 +159,8 @@ class _Reader(ast.NodeTransformer):
         match test:
             case ast.Compare(left, [operator], [right]):
                 return self._call(_COMPARISONS[type(operator)], left, right)
-        return test
+        bracket: ast.expr = self.visit(test)
+        return bracket
 
     def _call(self, function: str, *operands: ast.expr) -> ast.expr:
         return ast.Call(ast.Name(function, ast.Load()), [self.visit(operand) for operand in operands], [])

@@ -13,7 +13,7 @@ from ._runtime import Cost, CostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, ParamSpec, TypeVar
 
     Sizes = ParamSpec("Sizes")
@@ -90,6 +90,11 @@ def compute(function: "Callable[..., Result]", steps: str, sizes: "dict[str, Any
     result: Any = found[name] if name in found else Cost([found[f"{name}_{metric}"] for metric in Cost._fields])
     whole: Result = result
     return whole
+
+
+def make_cost(metrics: "Mapping[str, int]") -> Cost:
+    """Return a cost of metrics by name."""
+    return Cost([metrics[name] for name in Cost._fields])
 
 
 def cut(
@@ -196,16 +201,32 @@ def _cut(name: str, text: str, module: str, steps: str | None) -> str:
     else:
         metrics = last[last.index("((") + 2 : last.rindex("))")].split(",")
         result, returned = "int", metrics[Cost._fields.index(name.removeprefix(f"{function}_"))].strip()
-    lines, needed = [f"    return {returned}\n"], _words(returned)
-    for target, value, statement in reversed((*own, *shared)):
-        if not target or target in needed:
-            needed |= _words(value)
-            lines.append(statement)
     header = f"def {name}{head[len('def ') + len(function) :]}) -> {result}:\n"
-    text = "".join([header, *reversed(lines)])
+    text = "".join([header, *_keep_needed((*own, *shared), returned), f"    return {returned}\n"])
     for start in ("check_again(", "check_again(\n        "):  # itself, in one line or in several
         text = text.replace(f"{start}{function}, ", f"{start}{name}, ", 1)
     return text
+
+
+def _keep_needed(steps: "Sequence[tuple[str, str, str]]", returned: str) -> "Iterable[str]":
+    """Yield the checks, and the steps that they and the result need; one that is needed once is put in its place."""
+    uses = dict.fromkeys(_words(returned), 2)  # the result stays as it is
+    needed = []
+    for step in reversed(steps):
+        target, value, _ = step
+        if not target or target in uses:
+            for word in _split_words(value):
+                uses[word] = uses.get(word, 0) + 1
+            needed.append(step)
+    places: dict[str, str] = {}
+    for target, value, statement in reversed(needed):
+        put_in = _rename(value, places)
+        if target[1:].isdecimal() and uses[target] == 1:
+            places[target] = f"({put_in})"
+        elif put_in == value:
+            yield statement
+        else:
+            yield f"    {target} = {put_in}\n" if target else put_in
 
 
 def _read_shared(module: str, steps: str, own: "Iterable[tuple[str, str, str]]") -> "list[tuple[str, str, str]]":
@@ -246,7 +267,11 @@ def _split(body: str) -> list[str]:
 
 
 def _words(text: str) -> set[str]:
-    return set("".join(letter if letter.isalnum() or letter == "_" else " " for letter in text).split())
+    return set(_split_words(text))
+
+
+def _split_words(text: str) -> list[str]:
+    return "".join(letter if letter.isalnum() or letter == "_" else " " for letter in text).split()
 
 
 def _rename(text: str, names: "Mapping[str, str]") -> str:

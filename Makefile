@@ -14,7 +14,7 @@ help:  ## Show this list
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group test --group check --editable '.[trace,arrays,fast,sweep,dask,plot,calibrate,plan,site]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group test --group check --editable '.[trace,arrays,fast,sweep,dask,plot,calibrate,plan,site,book]'
 	touch $@
 
 demo: $(STAMP)  ## Compile the formulas from the torch modules and show what a page costs
@@ -99,7 +99,7 @@ site: $(STAMP)  ## Build the site of formulas and studies in build/site; the stu
 screenshots: $(STAMP)  ## Take the pictures of the site that the README shows; with Chromium
 	$(BIN)/python -m tests.screenshots --out docs
 
-book: $(STAMP)  ## Set formulas, studies and evidence as a book, build/book.pdf; with TeX, and the studies take minutes
+book: $(STAMP)  ## Set formulas, studies and evidence as a book, build/book.pdf, by TeX or else Typst; the studies take minutes
 	$(BIN)/modelmeter study --out build/studies
 	$(BIN)/modelmeter publish --studies build/studies --book build/book.pdf
 

@@ -18,6 +18,7 @@ import pytest
 import modelmeter
 from llm_perf_opt.evaluators import load_costs
 from modelmeter.core.metrics import METRICS
+from modelmeter.publishing.book.typesetters import TYPESETTERS
 from modelmeter.support.errors import WorkloadError
 
 pytest.importorskip("torch")
@@ -211,6 +212,21 @@ def test_its_proofs_find_no_difference(distribution: list[str], folder: Path, tm
     assert {("stage", stage, "peak_activation_bytes") for stage in ("audio", "text")} <= proved
     assert {("stage", stage, metric) for stage in ("audio", "text") for metric in METRICS} <= proved
     assert list_foreign_words(printed) == []
+
+
+@pytest.mark.parametrize("typesetter", ["tex", "typst"])
+def test_its_book_is_published(distribution: list[str], folder: Path, tmp_path: Path, typesetter: str) -> None:
+    """In its own words only, with either typesetter."""
+    if not TYPESETTERS[typesetter].is_installed():
+        pytest.skip(f"{TYPESETTERS[typesetter].name} is not installed: it sets no book here")
+    target = tmp_path / "book.pdf"
+    command = ["publish", "--book", str(target), "--typesetter", typesetter]
+    assert "written" in run(distribution, *command, "--model", NAME)
+    if not shutil.which("pdftotext"):
+        pytest.skip("pdftotext is not installed: nothing reads the words of the PDF")
+    words = subprocess.run(["pdftotext", target, "-"], capture_output=True, text=True, check=True).stdout
+    assert "audio" in words
+    assert list_foreign_words(words) == []
 
 
 def test_its_site_is_published(distribution: list[str], folder: Path, tmp_path: Path) -> None:

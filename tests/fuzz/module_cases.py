@@ -250,4 +250,6 @@ def make_publish(draw: Draw) -> Case:
         arguments += ["--out", draw.choice(FOLDERS)]
     if draw.chance(0.3):
         arguments += ["--book", draw.choice((*FILES, *FOLDERS))]
+        if draw.chance(0.5):
+            arguments += ["--typesetter", draw.choice(("tex", "typst", "", "TeX", "../tex", "latex\x07"))]
     return Case(arguments=tuple(arguments))

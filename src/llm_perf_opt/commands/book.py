@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from modelmeter.analysis.evidence import Evidence
 from modelmeter.model.registry import DEFAULT
-from modelmeter.publishing.book.source import BookInput, write_source
-from modelmeter.publishing.book.study_pages import StudyChapter, list_studies, read_study
-from modelmeter.publishing.book.typesetting import check_engine, typeset
+from modelmeter.publishing.book.contents import BookInput
+from modelmeter.publishing.book.study_pages import StudyChapter, StudyLanguage, list_studies, read_study
+from modelmeter.publishing.book.typesetters import choose_typesetter
 from modelmeter.publishing.pages import build_pages, describe_common
 from modelmeter.support.errors import OutputError
 from modelmeter.support.files import describe_failure, read_text, replace_files
@@ -20,8 +20,9 @@ if TYPE_CHECKING:  # it needs sympy
 
 
 def publish_book(
-    target: Path, *, check: bool, studies: Path | None, evidence: Path | None, graph: Path | None, model: str
-) -> None:
+    target: Path, *, check: bool, studies: Path | None, evidence: Path | None, graph: Path | None, model: str,
+    typesetter: str | None = None,
+) -> None:  # fmt: skip
     """Write the book, or compare it with the file, and say so; the parameters are the options of the command.
 
     Raises
@@ -34,7 +35,7 @@ def publish_book(
     from llm_perf_opt.commands.verify import EVIDENCE_FILE
     from llm_perf_opt.terminal import print_lines, show_progress
 
-    check_engine()
+    choose_typesetter(typesetter)  # before seconds of work
     before = _read_target(target)
     shipped = FOLDER / EVIDENCE_FILE
     # As in the site: it is of the shipped model, and of the general layers it speaks of that one.
@@ -43,7 +44,9 @@ def publish_book(
         begin("compile the formulas")
         compiled = compile_graph(read_graph(graph, model), model)
         begin("set the book")
-        content = make_book(compiled, evidence=None if chosen is None else Evidence.read(chosen), studies=studies)
+        content = make_book(
+            compiled, evidence=None if chosen is None else Evidence.read(chosen), studies=studies, typesetter=typesetter
+        )
         if check and content != before:
             raise OutputError(
                 "the book is not the one that the formulas have", place=str(target),
@@ -57,8 +60,11 @@ def publish_book(
     print_lines(f"{target}: {len(content) / 1e6:.1f} MB, {'current' if check else 'written'}")
 
 
-def make_book(compiled: CompiledModel, *, evidence: Evidence | None = None, studies: Path | None = None) -> bytes:
-    """Return the book of a model as a PDF: the same bytes for the same formulas, evidence, studies and TeX.
+def make_book(
+    compiled: CompiledModel, *, evidence: Evidence | None = None, studies: Path | None = None,
+    typesetter: str | None = None,
+) -> bytes:  # fmt: skip
+    """Return the book of a model as a PDF: the same bytes for the same formulas, evidence, studies and typesetter.
 
     Parameters
     ----------
@@ -66,15 +72,17 @@ def make_book(compiled: CompiledModel, *, evidence: Evidence | None = None, stud
         How the formulas were checked.
     studies
         A folder that ``modelmeter study --out`` wrote.
+    typesetter
+        ``tex`` or ``typst``; by default the first that is installed.
 
     Raises
     ------
     OutputError
-        If TeX is missing or fails, something does not fit, or the folder is none of studies.
+        If it is missing or fails, something does not fit, or the folder is none of studies.
     """
-    check_engine()  # before seconds of work
-    chapters, pictures = ((), {}) if studies is None else _read_studies(studies)
-    return typeset(_write_source(compiled, evidence, chapters), pictures)
+    chosen = choose_typesetter(typesetter)
+    chapters, pictures = ((), {}) if studies is None else _read_studies(studies, chosen.studies)
+    return chosen.typeset(chosen.write_source(_collect(compiled, evidence, chapters)), pictures)
 
 
 def _read_target(target: Path) -> bytes | None:
@@ -90,7 +98,8 @@ def _read_target(target: Path) -> bytes | None:
     return found
 
 
-def _write_source(compiled: CompiledModel, evidence: Evidence | None, chapters: tuple[StudyChapter, ...]) -> str:
+def _collect(compiled: CompiledModel, evidence: Evidence | None, chapters: tuple[StudyChapter, ...]) -> BookInput:
+    """Return what the book is made of."""
     from modelmeter.compiler import find_evidence
 
     definition = compiled.definition
@@ -98,23 +107,21 @@ def _write_source(compiled: CompiledModel, evidence: Evidence | None, chapters: 
         definition=definition, model=compiled.model, totals=compiled.totals, peaks=compiled.peaks,
         catalogue=compiled.catalogue, defaults=compiled.defaults, evidence=find_evidence(compiled, evidence),
     )  # fmt: skip
-    return write_source(
-        BookInput(
-            common=describe_common(pages, definition, compiled.model, name=compiled.name),
-            pages=pages,
-            version=version("modelmeter"),
-            ids={(each.id.subject, each.id.metric): each.id for each in compiled.published_formulas()},
-            studies=chapters,
-            versions={} if evidence is None else evidence.versions,
-        )
+    return BookInput(
+        common=describe_common(pages, definition, compiled.model, name=compiled.name),
+        pages=pages,
+        version=version("modelmeter"),
+        ids={(each.id.subject, each.id.metric): each.id for each in compiled.published_formulas()},
+        studies=chapters,
+        versions={} if evidence is None else evidence.versions,
     )
 
 
-def _read_studies(folder: Path) -> tuple[tuple[StudyChapter, ...], dict[str, bytes]]:
-    """Return the studies in a folder, and their pictures by the names of their files."""
+def _read_studies(folder: Path, language: StudyLanguage) -> tuple[tuple[StudyChapter, ...], dict[str, bytes]]:
+    """Return the studies in a folder, written in a language, and their pictures by the names of their files."""
     try:
         names = list_studies(read_text(folder / "README.md"))
-        chapters = tuple(read_study(name, read_text(folder / f"{name}.md")) for name in names)
+        chapters = tuple(read_study(name, read_text(folder / f"{name}.md"), language) for name in names)
         pictures = {
             f"{picture}.pdf": (folder / "pictures" / f"{picture}.pdf").read_bytes()
             for chapter in chapters

@@ -57,15 +57,22 @@ def publish(
     ] = None,
     model: ModelOption = DEFAULT,
     book: Annotated[
-        Path | None, typer.Option("--book", metavar="FILE", help="Write a book into this PDF, and no site; with TeX.")
+        Path | None, typer.Option("--book", metavar="FILE", help="Write a book into this PDF, and no site.")
+    ] = None,
+    typesetter: Annotated[
+        str | None,
+        typer.Option("--typesetter", metavar="NAME", help="What sets the book: tex or typst; else what is installed."),
     ] = None,
 ) -> None:
     """Publish the formulas as a static site, or as a book."""
     if book is not None:
         from llm_perf_opt.commands.book import publish_book
 
-        publish_book(book, check=check, studies=studies, evidence=evidence, graph=graph, model=model)
+        publish_book(book, check=check, studies=studies, evidence=evidence, graph=graph, model=model,
+                     typesetter=typesetter)  # fmt: skip
         return
+    if typesetter is not None:
+        raise OutputError("only a book has a typesetter", found=typesetter, remedy="name the book: --book FILE")
     from llm_perf_opt.commands.sources import compile_graph, read_graph
     from llm_perf_opt.reporting.folder import check_folder, write_folder
     from llm_perf_opt.terminal import print_lines, show_progress

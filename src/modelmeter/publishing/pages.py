@@ -192,14 +192,20 @@ def open_markdown_templates() -> Environment:
 
 def open_latex_templates() -> Environment:
     """Return the templates of LaTeX, with what prints text, numbers and formulas in it."""
-    # LaTeX is full of braces and percent signs, so the templates have other delimiters.
+    environment = open_typesetting_templates(text.escape_latex)
+    environment.filters.update(latex=text.to_latex)
+    environment.globals = {**environment.globals, "inline": latex.print_inline, "block": latex.print_breakable_block}
+    return environment
+
+
+def open_typesetting_templates(escape: Callable[[str], str]) -> Environment:
+    """Return the templates of a language for typesetting, with what prints numbers, and text that it escapes."""
+    # These languages are full of braces and percent signs, so the templates have other delimiters.
     environment = open_markdown_templates().overlay(
         variable_start_string="<<", variable_end_string=">>", block_start_string="<%", block_end_string="%>",
         comment_start_string="<#", comment_end_string="#>",
     )  # fmt: skip
-    environment.filters = {**environment.filters, **_number_filters(text.escape_latex)}
-    environment.filters.update(latex=text.to_latex, plain=text.escape_latex)
-    environment.globals = {**environment.globals, "inline": latex.print_inline, "block": latex.print_breakable_block}
+    environment.filters = {**environment.filters, **_number_filters(escape), "plain": escape}
     return environment
 
 

@@ -1,1 +1,1 @@
-"""The formulas as a book: LaTeX from the records of the pages, and the PDF that TeX makes of it."""
+"""The formulas as a book: one set of records and studies, and the typesetters that make a PDF of them."""

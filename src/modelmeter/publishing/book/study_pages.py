@@ -1,15 +1,13 @@
-"""Pages of studies, which are Markdown, as chapters in LaTeX."""
+"""Pages of studies, which are Markdown, as sections of a book in the language of a typesetter."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from attrs import field, frozen
 
-from modelmeter.publishing.book.prose import write_code
-from modelmeter.publishing.text import escape_latex
 from modelmeter.support.errors import OutputError
 
 if TYPE_CHECKING:
@@ -29,20 +27,56 @@ _PICTURE = re.compile(r"pictures/([a-z0-9-]+)\.svg")
 
 @frozen(kw_only=True)
 class StudyChapter:
-    """A study as a section of the book: its title, its body in LaTeX, and the names of its pictures."""
+    """A study as a section of the book: its plain title, its body in a language, and the names of its pictures."""
 
     title: str
     body: str
     pictures: tuple[str, ...] = field(factory=tuple)
 
 
-def read_study(name: str, text: str) -> StudyChapter:
+class StudyLanguage(Protocol):
+    """How the parts of a page are written for a typesetter."""
+
+    name: str
+    strong: tuple[str, str]
+    """What stands around important words."""
+    emphasis: tuple[str, str]
+    bullets: tuple[str, str]
+    """What stands around a list."""
+    item: tuple[str, str]
+
+    def text(self, plain: str) -> str:
+        """Return text that is shown as it is."""
+
+    def code(self, plain: str) -> str:
+        """Return a name in letters of a typewriter."""
+
+    def formula(self, latex: str) -> str:
+        """Return a formula in a line of text."""
+
+    def display(self, latex: str) -> str:
+        """Return a formula as a line of its own, which fits the page."""
+
+    def heading(self, written: str) -> str:
+        """Return the heading of a part of a section."""
+
+    def picture(self, name: str) -> str:
+        """Return a picture, as wide as the page."""
+
+    def table(self, rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> Iterator[str]:
+        """Yield the lines of a table with its head in the first row; ``numeric`` columns stand on the right."""
+
+    def point_to(self, what: str, where: str) -> str:
+        """Return a sentence that says in which file of a study something is."""
+
+
+def read_study(name: str, text: str, language: StudyLanguage) -> StudyChapter:
     """Return the section of a page of a study.
 
     Raises
     ------
     OutputError
-        If markdown-it-py is missing, or the page has something that has no LaTeX here.
+        If markdown-it-py is missing, or the page has something that a book does not have.
     """
     try:
         from markdown_it import MarkdownIt
@@ -57,33 +91,34 @@ def read_study(name: str, text: str) -> StudyChapter:
         return f"`math{len(formulas) - 1}`"
 
     tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(_MATH.sub(keep, text))
-    writer = _Writer(name, formulas)
+    writer = _Writer(name, formulas, language)
     body = "\n".join(writer.write(tokens))
     return StudyChapter(title=writer.title, body=body, pictures=tuple(writer.pictures))
 
 
 class _Writer:
-    def __init__(self, name: str, formulas: Sequence[str]) -> None:
+    def __init__(self, name: str, formulas: Sequence[str], language: StudyLanguage) -> None:
         self.title = name
         self.pictures: list[str] = []
         self._name = name
         self._formulas = formulas
+        self._language = language
 
     def write(self, tokens: Sequence[Token]) -> Iterator[str]:
         """Yield the lines of a page, up to the list of all statements."""
-        place = 0
+        place, language = 0, self._language
         while place < len(tokens):
             token = tokens[place]
             match token.type:
                 case "heading_open":
-                    heading = self._inline(tokens[place + 1])
-                    if heading == _STATEMENTS:
-                        yield self._point_to("all statements", f"{self._name}.md")
+                    title = tokens[place + 1]
+                    if title.content == _STATEMENTS:
+                        yield language.point_to("all statements", f"{self._name}.md")
                         return
                     if token.tag == "h1":
-                        self.title = tokens[place + 1].content
+                        self.title = title.content
                     else:
-                        yield rf"\subsection*{{{heading}}}"
+                        yield language.heading(self._inline(title))
                     place += 3
                     continue
                 case "table_open":
@@ -95,38 +130,43 @@ class _Writer:
                 case "paragraph_close":
                     yield ""
                 case "bullet_list_open":
-                    yield r"\begin{itemize}"
+                    yield language.bullets[0]
                 case "bullet_list_close":
-                    yield r"\end{itemize}"
+                    yield language.bullets[1]
                 case "list_item_open":
-                    yield r"\item"
+                    yield language.item[0]
+                case "list_item_close":
+                    yield language.item[1]
                 case "fence" if token.info == "math":
-                    yield rf"\fit{{{token.content.strip()}}}"
+                    yield language.display(token.content.strip())
                 case "html_block" if token.content.startswith("<!--"):
                     pass
-                case "paragraph_open" | "list_item_close" | "table_close":
+                case "paragraph_open" | "table_close":
                     pass
                 case _:
-                    raise OutputError("a page of a study has no LaTeX", place=self._name, found=token.type)
+                    raise OutputError(f"a page of a study has no {language.name}", place=self._name, found=token.type)
             place += 1
 
     def _inline(self, token: Token) -> str:
         pieces: list[str] = []
+        language = self._language
         is_link = has_dropped = False
         for child in token.children or ():
             match child.type:
                 case "text":
-                    pieces.append(escape_latex(child.content) if not is_link else "")
+                    pieces.append(language.text(child.content) if not is_link else "")
                 case "code_inline":
                     pieces.append(self._code(child.content))
                 case "softbreak" | "hardbreak":
                     pieces.append("\n")
                 case "strong_open":
-                    pieces.append(r"\textbf{")
+                    pieces.append(language.strong[0])
                 case "em_open":
-                    pieces.append(r"\emph{")
-                case "strong_close" | "em_close":
-                    pieces.append("}")
+                    pieces.append(language.emphasis[0])
+                case "strong_close":
+                    pieces.append(language.strong[1])
+                case "em_close":
+                    pieces.append(language.emphasis[1])
                 case "link_open":
                     is_link = str(child.attrGet("href") or "").endswith(
                         (".svg", ".png", ".pdf", ".csv", ".parquet", ".tex", "README.md")
@@ -137,67 +177,41 @@ class _Writer:
                 case "image":
                     pieces.append(self._picture(str(child.attrGet("src") or "")))
                 case _:
-                    raise OutputError("a page of a study has no LaTeX", place=self._name, found=child.type)
+                    raise OutputError(f"a page of a study has no {language.name}", place=self._name, found=child.type)
         written = "".join(pieces)
         return written.rstrip(" ,") if has_dropped else written  # links to files beside the page leave commas behind
 
     def _code(self, content: str) -> str:
         number = re.fullmatch(r"math(\d+)", content)
         if number:
-            return f"${self._formulas[int(number[1])]}$"
-        return write_code(content)
+            return self._language.formula(self._formulas[int(number[1])])
+        return self._language.code(content)
 
     def _picture(self, source: str) -> str:
         found = _PICTURE.fullmatch(source)
         if found is None:
             raise OutputError("a picture of a study is not where they are", place=self._name, found=source)
         self.pictures.append(found[1])
-        return rf"\includegraphics[width=\textwidth]{{{found[1]}.pdf}}"
+        return self._language.picture(found[1])
 
     def _table(self, tokens: Sequence[Token]) -> Iterator[str]:
-        rows: list[list[str]] = []
+        rows: list[list[Token]] = []
         for place, token in enumerate(tokens):
             if token.type == "tr_open":
                 rows.append([])
             elif token.type in ("th_open", "td_open"):
-                rows[-1].append(self._inline(tokens[place + 1]))
+                rows[-1].append(tokens[place + 1])
         head, *body = rows
         if len(body) > LONGEST_TABLE or len(head) > MOST_COLUMNS:
-            yield self._point_to(f"a table of {len(body)} rows and {len(head)} columns", f"{self._name}.md")
+            yield self._language.point_to(f"a table of {len(body)} rows and {len(head)} columns", f"{self._name}.md")
             yield ""
             return
-        numeric = [all(_is_number(row[column]) for row in body) for column in range(len(head))]
-        columns = list(zip(*rows, strict=True))
-        # A column has room for its longest word, and for more if its cells are longer.
-        words = [max(len(word) for cell in cells for word in _show(cell).split(" ")) + 1 for cells in columns]
-        texts = [min(max(len(_show(cell)) for cell in cells), 36) for cells in columns]
-        weights = [max(word, 6, text // 2) for word, text in zip(words, texts, strict=True)]
-        width = f"\\textwidth-{2 * (len(head) - 1)}\\tabcolsep"
-        shape = "".join(
-            rf">{{\{'raggedleft' if is_number else 'raggedright'}\arraybackslash}}"
-            rf"p{{\dimexpr({width})*{weight}/{sum(weights)}\relax}}"
-            for is_number, weight in zip(numeric, weights, strict=True)
-        )
-        yield r"{\scriptsize\setlength{\tabcolsep}{3pt}" if len(head) > 5 else r"{\footnotesize"
-        yield rf"\begin{{longtable}}{{@{{}}{shape}@{{}}}}"
-        yield r"\toprule"
-        yield " & ".join(head) + r" \\"
-        yield r"\midrule \endhead"
-        yield from (" & ".join(row) + r" \\" for row in body)
-        yield r"\bottomrule"
-        yield r"\end{longtable}}"
-
-    def _point_to(self, what: str, where: str) -> str:
-        return rf"\emph{{In the files of the studies: {what}, in}} \texttt{{{escape_latex(where)}}}."
+        numeric = [all(_is_number(row[column].content) for row in body) for column in range(len(head))]
+        yield from self._language.table([[self._inline(cell) for cell in row] for row in rows], numeric)
 
 
 def _is_number(text: str) -> bool:
     return re.fullmatch(r"-?[\d,.e+]*|", text) is not None
-
-
-def _show(cell: str) -> str:
-    """Return about what a cell looks like, to measure it."""
-    return re.sub(r"\\[a-z]+(?:\{\})?|[{}$\\]", "", cell)
 
 
 def list_studies(index: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Text in the book."""
+"""Text in the LaTeX of the book."""
 
 from __future__ import annotations
 

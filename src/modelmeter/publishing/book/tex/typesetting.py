@@ -14,7 +14,7 @@ from typing import Final
 from modelmeter.support.errors import OutputError
 
 ENGINE: Final = "pdflatex"
-INSTALL: Final = "install it: apt-get install texlive-latex-recommended texlive-fonts-recommended lmodern"
+INSTALL: Final = "apt-get install texlive-latex-recommended texlive-fonts-recommended lmodern"
 
 _MOST_RUNS: Final = 6
 _SECONDS: Final = 120
@@ -24,18 +24,9 @@ _STABLE: Final = ("aux", "toc", "out")
 _UNFIT: Final = re.compile(r"^(?:Overfull \\hbox.*|LaTeX Warning: (?:Reference|Hyper reference).*undefined.*)$", re.M)
 
 
-def check_engine() -> str:
-    """Return the path of TeX.
-
-    Raises
-    ------
-    OutputError
-        If there is none.
-    """
-    found = shutil.which(ENGINE)
-    if found is None:
-        raise OutputError("a book needs TeX", expected=ENGINE, remedy=INSTALL)
-    return found
+def is_installed() -> bool:
+    """Return whether there is a TeX."""
+    return shutil.which(ENGINE) is not None
 
 
 def typeset(source: str, pictures: Mapping[str, bytes]) -> bytes:
@@ -55,7 +46,9 @@ def typeset(source: str, pictures: Mapping[str, bytes]) -> bytes:
     OutputError
         If TeX is missing or fails, a line is too long for its column, or a reference leads nowhere.
     """
-    engine = check_engine()
+    engine = shutil.which(ENGINE)
+    if engine is None:
+        raise OutputError("the book needs TeX", expected=ENGINE, remedy=INSTALL)
     with tempfile.TemporaryDirectory(prefix="modelmeter-book-") as name:
         folder = Path(name)
         (folder / "book.tex").write_text(source, encoding="utf-8")

@@ -1,0 +1,1 @@
+"""The book in LaTeX, and the PDF that TeX makes of it."""

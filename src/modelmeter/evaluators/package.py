@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
-from attrs import evolve, frozen
+from attrs import define, evolve
 
 from modelmeter.algebra.program import Program, join_programs
 from modelmeter.core.metrics import FUSED_IO
@@ -12,7 +13,14 @@ from modelmeter.evaluators.breakdown import BreakdownSpec, ModuleRecord, Table, 
 from modelmeter.evaluators.evaluator import Evaluator
 from modelmeter.evaluators.layers import evaluate_layer, evaluate_whole_layer
 from modelmeter.evaluators.peaks import build_peaks, evaluate_peaks
-from modelmeter.evaluators.programs import build_layer, build_stages, build_training_step, make_parameters, take_layer
+from modelmeter.evaluators.programs import (
+    build_layer,
+    build_stages,
+    build_training_step,
+    find_routing_sizes,
+    make_parameters,
+    take_layer,
+)
 from modelmeter.evaluators.server_steps import evaluate_server_steps
 from modelmeter.evaluators.signature import Parameter
 from modelmeter.evaluators.spec import LayerFormula, PackageSpec
@@ -30,7 +38,7 @@ TRAFFIC = "traffic"
 """What evaluators share their steps as: of stages with any architecture, of peaks, of fused traffic."""
 
 
-@frozen(kw_only=True)
+@define(kw_only=True, frozen=True, slots=False)  # what only some backends show is worked out once, for them
 class EvaluatorPackage:
     """The evaluators of a model.
 
@@ -86,6 +94,25 @@ class EvaluatorPackage:
     def stage_names(self) -> tuple[str, ...]:
         """The stages, then the request."""
         return tuple(evaluator.name for evaluator in self.stages)
+
+    @cached_property
+    def layers_of_known_experts(self) -> tuple[Evaluator, ...]:
+        """The evaluators of layers, of those that choose experts at the experts of the model.
+
+        Where the number of experts, how many a token chooses and the sizes of their weights are numbers, what is read
+        of them is a table of few rows, which a language without long integers has.
+        """
+        found: list[Evaluator] = []
+        for layer in self.spec.layers:
+            constants = find_routing_sizes(layer)
+            if constants:
+                built = build_layer(layer, self.spec, constants)
+                # A whole model has no guards of its own: rules between its sizes say more.
+                found += evaluate_layer(layer, evolve(built, guards={}) if layer.name in self.whole_models else built)
+            else:
+                names = {layer.public_name, f"{layer.public_name}_{FUSED_IO}"}
+                found += [evaluator for evaluator in self.layers if evaluator.name in names]
+        return tuple(found)
 
     @property
     def sizes(self) -> tuple[Parameter, ...]:

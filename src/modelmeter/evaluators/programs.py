@@ -140,16 +140,40 @@ class Layer:
     guards: Mapping[str, str]
 
 
-def build_layer(layer: LayerFormula, spec: PackageSpec) -> Layer:
-    """Return the programs of a layer class, its sizes as parameters."""
+def build_layer(layer: LayerFormula, spec: PackageSpec, constants: Mapping[str, int] = MappingProxyType({})) -> Layer:
+    """Return the programs of a layer class, its sizes as parameters.
+
+    Parameters
+    ----------
+    constants
+        Sizes that are numbers in the programs. They stay parameters that may have no other value.
+    """
     formulas, beside, guards = _read_layer(layer, spec)
-    program = build_program({**formulas, **beside, **guards}, dimensions=spec.dimensions)
+    checked = {**beside, **guards}
+    program = build_program({**formulas, **checked}, constants=constants, dimensions=spec.dimensions)
+    fused_io = {FUSED_IO: layer.fused_io_bytes, **checked}
     return Layer(
-        signature=_sign_layer(layer, spec, program.inputs, beside, has_routing=program.calls(RoutedReads.__name__)),
+        signature=_sign_layer(
+            layer, spec, {*program.inputs, *constants}, beside, has_routing=program.calls(RoutedReads.__name__),
+            constants=constants,
+        ),
         program=program,
-        fused_io=build_program({FUSED_IO: layer.fused_io_bytes, **beside, **guards}, dimensions=spec.dimensions),
+        fused_io=build_program(fused_io, constants=constants, dimensions=spec.dimensions),
         guards={name: str(rest) for name, rest in guards.items()},
-    )
+    )  # fmt: skip
+
+
+def find_routing_sizes(layer: LayerFormula) -> dict[str, int]:
+    """Return the sizes that the reads of experts depend on beside the tokens, each with its value in the model.
+
+    They are the number of experts, how many a token chooses, and the sizes of their weights.
+    """
+    reads = {
+        read for formula in (*layer.cost.as_dict().values(), layer.fused_io_bytes)
+        for read in sympy.sympify(formula).atoms(RoutedReads)
+    }  # fmt: skip
+    names = {name for read in reads for place in (0, 1, 3) for name in names_of(read.args[place])}
+    return {name: size for name, size in layer.sizes.items() if name in names}
 
 
 def take_layer(layer: LayerFormula, spec: PackageSpec, program: Program) -> Layer:
@@ -188,7 +212,13 @@ def _read_layer(
 
 
 def _sign_layer(
-    layer: LayerFormula, spec: PackageSpec, inputs: Iterable[str], beside: Iterable[str], *, has_routing: bool
+    layer: LayerFormula,
+    spec: PackageSpec,
+    inputs: Iterable[str],
+    beside: Iterable[str],
+    *,
+    has_routing: bool,
+    constants: Mapping[str, int] = MappingProxyType({}),
 ) -> Signature:
     names = set(inputs)
     describe = spec.dimensions.describe_in_layer
@@ -197,7 +227,7 @@ def _sign_layer(
             spec, names, layer.sizes, {}, {} if layer.holds_layers else {name: describe(name) for name in names}
         ),
         has_routing=has_routing,
-        constants={},
+        constants=constants,
         intermediates=tuple(beside),
         model_rules=spec.rules,
     )

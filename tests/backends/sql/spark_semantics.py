@@ -180,6 +180,7 @@ class Parser:
     def _case(self) -> Expression:
         branches: list[tuple[Expression, Expression]] = []
         otherwise: Expression = lambda _: None  # noqa: E731  # what CASE is without ELSE
+        assert self._is_next("WHEN"), "a CASE of ELSE alone is a syntax error"
         while not self._is_next("END"):
             if self._take().upper() == "ELSE":
                 otherwise = self._condition()

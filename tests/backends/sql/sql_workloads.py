@@ -24,6 +24,15 @@ LAYERS = tuple(
 )
 """The evaluators of layers that have SQL."""
 
+EXPERT_LAYERS = (
+    "layers.deepseek_ocr_for_causal_lm", "layers.deepseek_ocr_model", "layers.deepseek_v2_decoder_layer",
+    "layers.deepseek_v2_moe",
+)  # fmt: skip
+"""The layer classes that tokens choose experts in."""
+
+EXPERT_SIZES = {"hidden_size": 1280, "moe_intermediate_size": 896, "n_routed_experts": 64, "num_experts_per_tok": 6}
+"""In SQL these layers exist only for the experts of the model: 6 of 64, of three matrices of 1280 x 896 each."""
+
 Row = dict[str, Any]
 
 
@@ -57,7 +66,9 @@ def draw_row(evaluator: str, draw: random.Random, *, largest: int = 10**6) -> Ro
     """Return some sizes of an evaluator, the others None; many rows are out of its domain."""
     parameters = inspect.signature(find_function(evaluator)).parameters
     row: Row = dict.fromkeys(parameters)
-    for name in draw.sample(sorted(parameters), k=draw.randint(0, min(4, len(parameters)))):
+    fixed = EXPERT_SIZES.keys() if evaluator.removesuffix(f"_{FUSED_IO}") in EXPERT_LAYERS else ()
+    free = sorted(parameters.keys() - fixed)
+    for name in draw.sample(free, k=draw.randint(0, min(4, len(free)))):
         default = parameters[name].default
         if name == "expert_routing":
             row[name] = draw.choice(("uniform", "even"))

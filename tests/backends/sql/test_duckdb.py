@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sql_workloads import (
     EVALUATORS,
+    EXPERT_LAYERS,
     LAYERS,
     Row,
     draw_answers,
@@ -76,15 +77,13 @@ def test_layers_cost_what_python_says(database: Any, evaluator: str) -> None:
     assert ask(database, evaluator) == [expected for _, expected in answers]
 
 
-def test_every_layer_without_a_choice_of_experts_has_sql() -> None:
+def test_every_layer_has_sql() -> None:
     functions = {name for name in dir(costs.layers) if callable(getattr(costs.layers, name)) and name[0] != "_"}
     taken = {f"layers.{name}" for name in functions if name in costs.layers.__all__}
-    routed = {name for name in taken if "expert_routing" in list_sizes(name)}
-    assert {name.partition("_fused")[0].partition(".")[2] for name in routed} >= {"deepseek_v2_moe"}
-    assert {*LAYERS} <= taken - routed
     # An older name of a function is of one that has the new name.
-    names = {find_function(name).__name__ for name in taken - routed}
-    assert names == {find_function(name).__name__ for name in LAYERS}
+    assert {find_function(name).__name__ for name in taken} == {find_function(name).__name__ for name in LAYERS}
+    routed = {name.removesuffix("_fused_io_bytes") for name in taken if "expert_routing" in list_sizes(name)}
+    assert routed == {*EXPERT_LAYERS}
 
 
 @pytest.mark.parametrize("evaluator", ["layers.conv2d", "layers.moe_gate", "layers.sam_attention", "layers.linear"])

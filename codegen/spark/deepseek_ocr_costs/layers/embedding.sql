@@ -76,8 +76,7 @@ WITH checked AS (
   FROM pages
 ), ruled AS (
   SELECT *,
-    CASE
-      ELSE true END AS _is_valid
+    true AS _is_valid
   FROM checked
 )
 SELECT _row.*,

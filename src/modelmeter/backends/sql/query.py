@@ -52,6 +52,12 @@ class Query:
         """The sizes that are only there for another, of which is remembered whether they were given."""
         return tuple(parameter.name for parameter in self.parameters if parameter.target)
 
+    def describe_default(self, parameter: Parameter) -> str:
+        """Return what a size is that is not given, as a sentence after others; nothing where these say it."""
+        if parameter.name in self.evaluator.signature.constants:
+            return f" Only {parameter.default}: the reads of experts are a table."
+        return "" if parameter.is_optional else f" By default {parameter.default}."
+
 
 def make_query(evaluator: Evaluator, dialect: Dialect) -> Query:
     """Return the parts of the query.
@@ -78,6 +84,7 @@ def make_query(evaluator: Evaluator, dialect: Dialect) -> Query:
         derived=tuple(derived),
         follows=tuple(_list_following(signature, dialect)),
         rules=(
+            *_list_constant_rules(signature, dialect),
             *(_write_rule(rule, signature, dialect) for rule in signature.rules),
             *(_write_guard(evaluator, name, dialect) for name in evaluator.guards),
         ),
@@ -126,6 +133,14 @@ def _list_following(signature: Signature, dialect: Dialect) -> Iterator[tuple[Pa
     for parameter in signature.parameters:
         if parameter.derivation is not None:
             yield parameter, printer.print(parameter.derivation.node)
+
+
+def _list_constant_rules(signature: Signature, dialect: Dialect) -> Iterator[tuple[str, str]]:
+    """Yield the rules of parameters that are numbers in the program: they have this value, or the query ends."""
+    for parameter in signature.parameters:
+        if parameter.name in signature.constants:
+            value = signature.constants[parameter.name]
+            yield f"{parameter.name} = {dialect.write_literal(value)}", f"{parameter.name} can only be {value}"
 
 
 def _write_guard(evaluator: Evaluator, name: str, dialect: Dialect) -> tuple[str, str]:

@@ -31,7 +31,7 @@ class DuckDBBackend:
 
     def files(self, package: EvaluatorPackage) -> dict[str, str]:
         """Return a file for each schema, in a folder of the database."""
-        schemas = {self.package: list_evaluators(package), f"{self.package}_{LAYERS}": list_layers(package)}
+        schemas = {self.package: list_evaluators(package), f"{self.package}_{LAYERS}": package.layers_of_known_experts}
         template = _open_template("duckdb")
         return {
             f"{self.name}/{schema}.sql": _tidy(
@@ -55,7 +55,7 @@ class SparkBackend:
     def files(self, package: EvaluatorPackage) -> dict[str, str]:
         """Return a file for each evaluator, in a folder of the database; those of layers in one inside it."""
         template = _open_template("spark")
-        folders = {self.package: list_evaluators(package), f"{self.package}/{LAYERS}": list_layers(package)}
+        folders = {self.package: list_evaluators(package), f"{self.package}/{LAYERS}": package.layers_of_known_experts}
         return {
             f"{self.name}/{folder}/{query.evaluator.name}.sql": _tidy(
                 template.render(spec=package.spec, query=query, routing=ROUTING, overflow=OVERFLOW)
@@ -68,14 +68,6 @@ class SparkBackend:
 def list_evaluators(package: EvaluatorPackage) -> tuple[Evaluator, ...]:
     """Return the evaluators of stages, of a request, and of a training step; the architecture is numbers."""
     return (*package.stages, *package.traffic, *package.peaks, *package.training, *package.derived)
-
-
-def list_layers(package: EvaluatorPackage) -> tuple[Evaluator, ...]:
-    """Return the evaluators of layers that have SQL: all but of those that tokens choose experts in.
-
-    What is read of experts is a table where their sizes are numbers; in a layer they are arguments.
-    """
-    return tuple(evaluator for evaluator in package.layers if not evaluator.signature.has_routing)
 
 
 def _list_queries(package: EvaluatorPackage, evaluators: Iterable[Evaluator], dialect: Dialect) -> Iterator[Query]:

@@ -130,8 +130,6 @@ class EntryMaker:
         return self._finish(
             subject, block.metric, block.blocks, named, [row for row in section.sizes if row.name in names],
             block.value, derivation, None, write_infix(block.formula, self._printer), call,
-            # What a layer reads of experts has no SQL: their sizes are arguments.
-            has_sql=".layers." not in call or not section.routes_experts,
         )  # fmt: skip
 
     def _make_peak(self, page: StagePage) -> Entry:
@@ -157,7 +155,6 @@ class EntryMaker:
         reached: Link | None,
         infix: str,
         call: str,
-        has_sql: bool = True,
     ) -> Entry:
         found = self.ids[subject, metric]
         generated = self.evaluate(subject, metric)
@@ -178,7 +175,7 @@ class EntryMaker:
                 "LaTeX": "\n".join(map(print_block, displays)),
                 "Python": write_python(call, metric, sizes, value),
                 "JavaScript": write_javascript(call, metric, sizes, value),
-                **({"SQL": write_sql(call, metric, sizes, value)} if has_sql else {}),
+                "SQL": write_sql(call, metric, sizes, value),
                 "JSON": write_json(found, self.programs[str(found)], self._find_sizes(subject), infix, value),
                 "BibTeX": write_bibtex(found, title=self.title, version=self.version),
             },

@@ -14,6 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from attrs import evolve
 from test_book import EVIDENCE, PAGE
 
 from llm_perf_opt.commands import book
@@ -80,6 +81,46 @@ class TestText:
         assert write_prose("100 % of ``x_y`` is $N$") == r'100 \% of #code("x_", "y"); is $N$'
         assert write_prose("arXiv:2510.18234") == (r'#link("https://arxiv.org/abs/2510.18234")[arXiv\:2510\.18234];')
 
+    def test_long_words_may_break_but_are_the_same_text(self, tmp_path: Path) -> None:
+        word = "y" * (3 * LONGEST_WORD)
+        assert escape_typst(word).split("\u200b") == ["y" * LONGEST_WORD] * 3
+        assert escape_typst("a word of " + "y" * LONGEST_WORD) == "a word of " + "y" * LONGEST_WORD
+
+
+class TestHostileModel:
+    """A model whose every name and text is a command of Typst, or has no end."""
+
+    def test_its_book_shows_all_of_it_within_the_text(self, published: CompiledModel, tmp_path: Path) -> None:
+        if not shutil.which("pdftotext"):
+            pytest.skip("pdftotext is not installed: nothing reads the words of the PDF")
+        record = book._collect(published, None, ())
+        stage, layer = record.pages.stages[0], record.pages.layers[1]
+        endless = "z" * 300
+        rows = tuple(evolve(row, meaning=f"{endless} #panic()") for row in layer.section.sizes)
+        pages = evolve(
+            record.pages,
+            sizes=tuple(
+                (f"#{title}]", tuple(evolve(row, unit='"$') for row in each)) for title, each in record.pages.sizes
+            ),
+            stages=(evolve(stage, description=" ".join(HOSTILE), name="#panic(`a"),),
+            layers=(
+                evolve(
+                    layer, title=f"[{endless}", name='lay"er \\', description=HOSTILE, flags=("$x=1", endless),
+                    stages=("#panic(`a",), section=evolve(layer.section, sizes=rows), variants=(),
+                    evidence=("``]#panic()`` and ``" + endless + "``", *HOSTILE),
+                ),
+            ),
+        )  # fmt: skip
+        common = {**record.common, "name": "#panic() $", "pages": pages}
+        versions = {"// torch": "1.0 /*"}
+        made = typeset(write_source(evolve(record, common=common, pages=pages, ids={}, versions=versions)), {})
+        assert list_beyond(made, tmp_path) == []
+        shown = "".join("".join(word for word, *_ in read_words(made, tmp_path)).split())
+        plain = [text for text in HOSTILE if "$" not in text]  # in a sentence, these are around a formula
+        for text in (*plain, "#panic()$", "[zzz", "#panic(`a", "$x=1", "]#panic()and", "//torch1.0/*"):
+            assert "".join(text.split()) in shown
+        assert shown.count("z" * 300) >= 3
+
 
 class TestSource:
     """The Typst of the book."""
@@ -112,13 +153,16 @@ class TestStudies:
         chapter = read_study("prompt-length", PAGE, TYPST_STUDIES)
         assert (chapter.title, chapter.pictures) == ("Prompt length", ("prompt-length-parts",))
         lines = [line for line in chapter.body.splitlines() if line]
-        assert lines[:3] == [r"#strong[How long may a prompt\_text be\?];", r"Of a model\.", "#part[In short]"]
+        assert lines[:3] == [
+            r"#block(sticky: true)[#strong[How long may a prompt\_text be\?];]", r"Of a model\.", "#part[In short]",
+        ]  # fmt: skip
         assert r'On #strong[card\_1];\: $S lt.eq 512$ \& more, see #code("what/", "is_", "here");\.' in lines
         assert (
             "#formula((indent: 0, label: none, body: $61 thin 440 #h(0.17em) S^(2)$, "
             "chunks: ($61 thin 440 #h(0.17em) S^(2)$,)))"
         ) in lines
-        assert '#image("prompt-length-parts.pdf", width: 100%)' in lines
+        assert '#picture("prompt-length-parts.pdf")' in lines
+        assert "#block(sticky: true)[#strong[A table\\.];]" in lines, "which stays with the table"
         assert "  (left, right,)," in lines
         assert r"  [a 100\% card], [1,234]," in lines
         assert "Thousands" not in chapter.body

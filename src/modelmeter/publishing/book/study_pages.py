@@ -57,6 +57,9 @@ class StudyLanguage(Protocol):
     def display(self, latex: str) -> str:
         """Return a formula as a line of its own, which fits the page."""
 
+    def paragraph(self, written: str) -> str:
+        """Return a paragraph; one of bold words only says what the table below it is of."""
+
     def heading(self, written: str) -> str:
         """Return the heading of a part of a section."""
 
@@ -126,7 +129,7 @@ class _Writer:
                     yield from self._table(tokens[place:end])
                     place = end
                 case "inline":
-                    yield self._inline(token)
+                    yield language.paragraph(self._inline(token))
                 case "paragraph_close":
                     yield ""
                 case "bullet_list_open":

@@ -30,6 +30,9 @@ class _LatexStudies:
     def display(self, latex: str) -> str:
         return rf"\fit{{{latex}}}"
 
+    def paragraph(self, written: str) -> str:
+        return written
+
     def heading(self, written: str) -> str:
         return rf"\subsection*{{{written}}}"
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from modelmeter.backends.typst.latex_reader import list_chunks, quote
 from modelmeter.publishing.book.study_pages import StudyLanguage
 from modelmeter.publishing.book.typst.prose import escape_typst, write_code, write_formula
+
+_BOLD = re.compile(r"#strong\[(?:(?!#strong\[).)*\];", re.DOTALL)
 
 
 class _TypstStudies:
@@ -31,11 +34,14 @@ class _TypstStudies:
         pieces = " ".join(f"${chunk}$," for chunk in chunks)
         return f"#formula((indent: 0, label: none, body: ${' '.join(chunks)}$, chunks: ({pieces})))"
 
+    def paragraph(self, written: str) -> str:
+        return f"#block(sticky: true)[{written}]" if _BOLD.fullmatch(written) else written
+
     def heading(self, written: str) -> str:
         return f"#part[{written}]"
 
     def picture(self, name: str) -> str:
-        return f"#image({quote(f'{name}.pdf')}, width: 100%)"
+        return f"#picture({quote(f'{name}.pdf')})"
 
     def table(self, rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> Iterator[str]:
         yield "#data-table("

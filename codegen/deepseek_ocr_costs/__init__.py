@@ -23,6 +23,12 @@
 - ``image_tokens``: the tokens of the image of one page: of its global view and of its tiles.
 - ``DIMENSIONS``, ``RULES``, ``PROVENANCE``: the sizes, what holds between them, and where the formulas come from.
 - ``CONVENTIONS``: what is counted, and how.
+
+Sizes are keyword arguments; ``DIMENSIONS`` of the package says what each one is. A size that is no integer is a
+TypeError; one that is out of range, or contradicts another, is a CostError. Widths, ``Bits``, may be fractions.
+
+``expert_routing`` says which experts' weights are read: ``"uniform"`` is the expected number of distinct experts under
+uniform routing, ``"even"`` the most that can be, ``min(E, k N)``.
 """
 
 from ._runtime import Cost, CostError

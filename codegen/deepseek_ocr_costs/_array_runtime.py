@@ -2,11 +2,12 @@
 """What the evaluators over arrays share: conversion of sizes, and the choice of integers that hold the results."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import partial
 from math import prod
-from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias, overload
+from types import FunctionType
+from typing import Any, Literal, NamedTuple, NoReturn, ParamSpec, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,6 +29,8 @@ SizeLike: TypeAlias = ArrayLike | Fraction
 
 Engine: TypeAlias = Literal["auto", "numpy", "fused"]
 """What computes: blocks of NumPy, or a loop that numba compiles; by default what is faster."""
+
+Sizes = ParamSpec("Sizes")
 
 SHORT = 256
 """Below this length an axis is too short to be the last one in memory."""
@@ -198,6 +201,32 @@ def evaluate_arguments(function: str, arguments: dict[str, Any]) -> list[Array]:
     overflow, engine = arguments.pop("overflow"), arguments.pop("engine")
     expert_routing = arguments.pop("expert_routing", "uniform")
     return evaluate(function, arguments, overflow, engine, expert_routing)
+
+
+def like_cost(function: Callable[Sizes, object], name: str, doc: str) -> Callable[Sizes, Cost]:
+    """Return the function of a cost of the same sizes as another one."""
+    like: Callable[Sizes, Cost] = _make_like(function, name, doc, Cost)
+    return like
+
+
+def like_metric(function: Callable[Sizes, object], stage: str, metric: str) -> Callable[Sizes, Array]:
+    """Return the function of one metric of a stage, of the same sizes as another function."""
+    doc = f"Return ``{metric}`` of ``{stage}`` with the same arguments."
+    like: Callable[Sizes, Array] = _make_like(function, f"{stage}_{metric}", doc, lambda *metrics: metrics[0])
+    return like
+
+
+def _make_like(function: Any, name: str, doc: str, convert: Callable[..., Any]) -> Any:
+    """Return a function with the code of another one, which returns a cost or a metric, and other formulas in it."""
+    names = {
+        "evaluate_arguments": lambda _, arguments: evaluate_arguments(name, arguments),
+        "Cost": convert,
+        "__name__": function.__module__,
+    }
+    like = FunctionType(function.__code__.replace(co_name=name, co_qualname=name), names, name)
+    like.__kwdefaults__, like.__doc__ = function.__kwdefaults__, doc
+    like.__annotations__ = {**function.__annotations__, "return": Cost if convert is Cost else Array}
+    return like
 
 
 def _order_axes(shape: tuple[int, ...]) -> tuple[int, ...]:

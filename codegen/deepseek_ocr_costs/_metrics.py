@@ -4,15 +4,12 @@
 
 ``vision_io_bytes`` is ``vision(...).io_bytes`` in less time.
 
-``CONVENTIONS`` of the package says what is counted.
-
-Sizes are keyword arguments; ``DIMENSIONS`` of the package says what each one is. A size that is no integer is a
-TypeError; one that is out of range, or contradicts another, is a CostError. Widths, ``Bits``, may be fractions.
+``CONVENTIONS`` of the package says what is counted; its docstring, what all functions take and raise.
 """
 
 from ._all_stages import stages
-from ._runtime import Cost, check_again, not_zero_together, too_small
-from ._source import cut_cost, cut_metric
+from ._runtime import Cost
+from ._source import check, cut_cost, cut_metric
 from ._stages import decode, prefill, projector, vision
 
 TYPE_CHECKING = False
@@ -35,18 +32,8 @@ def image_tokens(
     num_height_tiles: int = 3,
 ) -> int:
     """Return the tokens of the image of one page: of its global view and of its tiles. 16 operations."""
-    if not (
-        int is type(images_per_prompt) is type(base_size) is type(image_size) is type(num_width_tiles) is
-        type(num_height_tiles) and images_per_prompt > 0 and base_size > 0 and image_size > 0 and num_width_tiles >= 0
-        and num_height_tiles >= 0
-    ) and (found := check_again(image_tokens, locals(), num_width_tiles=0, num_height_tiles=0)) is not None:
+    if (found := check(image_tokens, locals())) is not None:
         return found
-    if base_size < 16:
-        raise too_small("base_size", base_size, "sam_patch_size", 16)
-    if image_size < 16:
-        raise too_small("image_size", image_size, "sam_patch_size", 16)
-    if (num_width_tiles == 0) != (num_height_tiles == 0):
-        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     x1 = -(-(image_size // 16) // 4)
     x2 = num_height_tiles * num_width_tiles
     x3 = x1 if x2 > 1 else 0

@@ -4,10 +4,7 @@
 
 Without gradients, every buffer freed after its last use; experts take even shares of the tokens.
 
-``CONVENTIONS`` of the package says what is counted.
-
-Sizes are keyword arguments; ``DIMENSIONS`` of the package says what each one is. A size that is no integer is a
-TypeError; one that is out of range, or contradicts another, is a CostError. Widths, ``Bits``, may be fractions.
+``CONVENTIONS`` of the package says what is counted; its docstring, what all functions take and raise.
 
 Other functions have the checks of their sizes. What each of them needs of these steps is put behind its checks when it
 is first called, so that several of them share what is said once.

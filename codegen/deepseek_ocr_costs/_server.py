@@ -2,13 +2,7 @@
 # fmt: off
 """Steps of a serving engine, in exact integers.
 
-``CONVENTIONS`` of the package says what is counted.
-
-Sizes are keyword arguments; ``DIMENSIONS`` of the package says what each one is. A size that is no integer is a
-TypeError; one that is out of range, or contradicts another, is a CostError. Widths, ``Bits``, may be fractions.
-
-``expert_routing`` says which experts' weights are read: ``"uniform"`` is the expected number of distinct experts under
-uniform routing, ``"even"`` the most that can be, ``min(E, k N)``.
+``CONVENTIONS`` of the package says what is counted; its docstring, what all functions take and raise.
 """
 
 from collections.abc import Iterable

@@ -11,10 +11,11 @@ from . import _runtime
 from ._checks import expand_checks, write_checks
 from ._limits import ARCHITECTURE
 from ._runtime import Cost, CostError
+from ._statements import keep_needed, read_step, rename, split_statements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, ParamSpec, TypeVar
 
     Sizes = ParamSpec("Sizes")
@@ -185,10 +186,10 @@ def _cut(name: str, text: str, module: str, steps: str | None) -> str:
     """Return the text of a function that checks what another one does, and takes of its steps what it needs."""
     head, _, body = text.partition(") -> ")
     function = head[len("def ") : head.index("(")]
-    *statements, last = _split(body.partition(":\n")[2])
+    *statements, last = split_statements(body.partition(":\n")[2])
     if last.startswith(_COMPUTE):
         steps = last.split('"')[1]
-    own = [_read_step(statement) for statement in statements]
+    own = [read_step(statement) for statement in statements]
     shared = _read_shared(module, steps, own) if steps else []
     values = {target: value for target, value, _ in (*own, *shared)}
     if f"{name}_{Cost._fields[0]}" in values:
@@ -203,81 +204,23 @@ def _cut(name: str, text: str, module: str, steps: str | None) -> str:
         metrics = last[last.index("((") + 2 : last.rindex("))")].split(",")
         result, returned = "int", metrics[Cost._fields.index(name.removeprefix(f"{function}_"))].strip()
     header = f"def {name}{head[len('def ') + len(function) :]}) -> {result}:\n"
-    text = "".join([header, *_keep_needed((*own, *shared), returned), f"    return {returned}\n"])
+    text = "".join([header, *keep_needed((*own, *shared), returned), f"    return {returned}\n"])
     for start in ("check_again(", "check_again(\n        "):  # itself, in one line or in several
         text = text.replace(f"{start}{function}, ", f"{start}{name}, ", 1)
     return text
 
 
-def _keep_needed(steps: "Sequence[tuple[str, str, str]]", returned: str) -> "Iterable[str]":
-    """Yield the checks, and the steps that they and the result need; one that is needed once is put in its place."""
-    uses = dict.fromkeys(_words(returned), 2)  # the result stays as it is
-    needed = []
-    for step in reversed(steps):
-        target, value, _ = step
-        if not target or target in uses:
-            for word in _split_words(value):
-                uses[word] = uses.get(word, 0) + 1
-            needed.append(step)
-    places: dict[str, str] = {}
-    for target, value, statement in reversed(needed):
-        put_in = _rename(value, places)
-        if target[1:].isdecimal() and uses[target] == 1:
-            places[target] = f"({put_in})"
-        elif put_in == value:
-            yield statement
-        else:
-            yield f"    {target} = {put_in}\n" if target else put_in
-
-
 def _read_shared(module: str, steps: str, own: "Iterable[tuple[str, str, str]]") -> "list[tuple[str, str, str]]":
     """Return the steps of a module; what a function computes itself has its name there."""
     text = _read(_import(module, steps).__name__, steps.lstrip("_"))
-    *statements, _ = _split(text.partition(" -> dict[str, Bits]:\n")[2])
+    *statements, _ = split_statements(text.partition(" -> dict[str, Bits]:\n")[2])
     names = {value: target for target, value, _ in own if target}
     known: dict[str, str] = {}
     shared = []
-    for target, value, _ in map(_read_step, statements[1:]):  # behind the docstring
-        renamed = _rename(value, known)
+    for target, value, _ in map(read_step, statements[1:]):  # behind the docstring
+        renamed = rename(value, known)
         first = names.setdefault(renamed, target)
         if first != target and target[1:].isdecimal():  # a step, no result
             known[target] = first
         shared.append((target, renamed, f"    {target} = {renamed}\n"))
     return shared
-
-
-def _read_step(statement: str) -> tuple[str, str, str]:
-    """Return what a statement assigns, and to which name; a check has none."""
-    target, equals, value = statement.strip().partition(" = ")
-    if equals and target.isidentifier():
-        return target, " ".join(value.split()), statement
-    return "", statement, statement
-
-
-def _split(body: str) -> list[str]:
-    """Return the statements of a function, each with all of its lines; the docstring is the first."""
-    statements: list[str] = []
-    for line in body.rstrip().splitlines(keepends=True):
-        is_start = line[:4] == "    " and line[4] not in " )" and line[4:8] not in ("elif", "else")
-        in_docstring = len(statements) == 1 and statements[0].count('"""') == 1
-        if is_start and not in_docstring:
-            statements.append(line)
-        elif statements:
-            statements[-1] += line
-    return statements
-
-
-def _words(text: str) -> set[str]:
-    return set(_split_words(text))
-
-
-def _split_words(text: str) -> list[str]:
-    return "".join(letter if letter.isalnum() or letter == "_" else " " for letter in text).split()
-
-
-def _rename(text: str, names: "Mapping[str, str]") -> str:
-    """Return text with other names in it."""
-    if not names.keys() & _words(text):
-        return text
-    marked = "".join(letter if letter.isalnum() or letter == "_" else f"\n{letter}\n" for letter in text)
-    return "".join(names.get(word, word) for word in marked.split("\n"))

@@ -8,11 +8,6 @@ is an ``OverflowError`` and no result; ``"float64"`` gives the metrics that may 
 ``FLOAT64_RELATIVE_ERROR`` of itself away from the exact result; ``"exact"`` gives arrays of Python integers. ``engine``
 says what computes, ``"numpy"`` or ``"fused"``, by default what is faster; the results are the same.
 
-Sizes are keyword arguments; ``DIMENSIONS`` of the package says what each one is. A size that is no integer is a
-TypeError; one that is out of range, or contradicts another, is a CostError. Widths, ``Bits``, may be fractions.
-``expert_routing`` says which experts' weights are read: ``"uniform"`` is the expected number of distinct experts under
-uniform routing, ``"even"`` the most that can be, ``min(E, k N)``.
-
 :func:`grid` evaluates every combination of some sizes, :func:`bound` says what no combination exceeds, ``layers``
 has one function for each layer class, and ``breakdown`` the operators of every module.
 In a grid, ``num_tiles`` is an axis of pairs of ``num_width_tiles`` and ``num_height_tiles``.
@@ -20,7 +15,7 @@ In a grid, ``num_tiles`` is an axis of pairs of ``num_width_tiles`` and ``num_he
 Metrics that vary along all axes share one block of memory. One that does not, or that is the same in two stages, is a
 view that cannot be written to.
 
-``CONVENTIONS`` of the package says what is counted.
+``CONVENTIONS`` of the package says what is counted; its docstring, what all functions take and raise.
 """
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,7 +25,16 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(f"arrays need NumPy: pip install numpy ({error})", name=error.name) from None
 
-from ._array_runtime import FLOAT64_RELATIVE_ERROR, Cost, Engine, SizeLike, bound, evaluate_arguments
+from ._array_runtime import (
+    FLOAT64_RELATIVE_ERROR,
+    Cost,
+    Engine,
+    SizeLike,
+    bound,
+    evaluate_arguments,
+    like_cost,
+    like_metric,
+)
 from ._grid import grid
 from ._operations import Array
 from ._plan import Overflow
@@ -66,16 +70,6 @@ def vision(
 ) -> Cost:
     """Return the cost of SAM and CLIP, on the global view of each page and on its tiles."""
     return Cost(*evaluate_arguments("vision", locals()))
-
-
-def projector(
-    *, batch_size: ArrayLike = 1, images_per_prompt: ArrayLike = 1, vision_batch_size: ArrayLike = 1,
-    base_size: ArrayLike = 1024, image_size: ArrayLike = 640, num_width_tiles: ArrayLike = 2,
-    num_height_tiles: ArrayLike = 3, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16,
-    overflow: Overflow = "error", engine: Engine = "auto",
-) -> Cost:
-    """Return the cost of the projector, and of making the prompt of its output."""
-    return Cost(*evaluate_arguments("projector", locals()))
 
 
 def prefill(
@@ -143,46 +137,6 @@ def vision_peak_activation_bytes(
     return evaluate_arguments("vision_peak_activation_bytes", locals())[0]
 
 
-def projector_peak_activation_bytes(
-    *, batch_size: ArrayLike = 1, images_per_prompt: ArrayLike = 1, vision_batch_size: ArrayLike = 1,
-    base_size: ArrayLike = 1024, image_size: ArrayLike = 640, num_width_tiles: ArrayLike = 2,
-    num_height_tiles: ArrayLike = 3, prompt_tokens: ArrayLike | None = None, seq_len: ArrayLike | None = None,
-    weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, overflow: Overflow = "error", engine: Engine = "auto",
-) -> Array:
-    """Return the largest bytes of activations that are alive together in ``projector``."""
-    return evaluate_arguments("projector_peak_activation_bytes", locals())[0]
-
-
-def prefill_peak_activation_bytes(
-    *, batch_size: ArrayLike = 1, seq_len: ArrayLike = 913, logits_tokens: ArrayLike | None = None,
-    weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, kv_bits: SizeLike = 16, expert_routing: str = "uniform",
-    overflow: Overflow = "error", engine: Engine = "auto",
-) -> Array:
-    """Return the largest bytes of activations that are alive together in ``prefill``."""
-    return evaluate_arguments("prefill_peak_activation_bytes", locals())[0]
-
-
-def decode_peak_activation_bytes(
-    *, batch_size: ArrayLike = 1, seq_len: ArrayLike = 913, decode_steps: ArrayLike = 1023, weight_bits: SizeLike = 16,
-    activation_bits: SizeLike = 16, kv_bits: SizeLike = 16, expert_routing: str = "uniform",
-    overflow: Overflow = "error", engine: Engine = "auto",
-) -> Array:
-    """Return the largest bytes of activations that are alive together in ``decode``."""
-    return evaluate_arguments("decode_peak_activation_bytes", locals())[0]
-
-
-def request_peak_activation_bytes(
-    *, batch_size: ArrayLike = 1, images_per_prompt: ArrayLike = 1, vision_batch_size: ArrayLike = 1,
-    base_size: ArrayLike = 1024, image_size: ArrayLike = 640, num_width_tiles: ArrayLike = 2,
-    num_height_tiles: ArrayLike = 3, prompt_tokens: ArrayLike | None = None, seq_len: ArrayLike | None = None,
-    logits_tokens: ArrayLike | None = None, decode_steps: ArrayLike | None = None,
-    max_new_tokens: ArrayLike | None = None, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16,
-    kv_bits: SizeLike = 16, expert_routing: str = "uniform", overflow: Overflow = "error", engine: Engine = "auto",
-) -> Array:
-    """Return the largest bytes of activations that are alive together in ``request``."""
-    return evaluate_arguments("request_peak_activation_bytes", locals())[0]
-
-
 def image_tokens(
     *, images_per_prompt: ArrayLike = 1, base_size: ArrayLike = 1024, image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2, num_height_tiles: ArrayLike = 3, overflow: Overflow = "error",
@@ -192,54 +146,17 @@ def image_tokens(
     return evaluate_arguments("image_tokens", locals())[0]
 
 
-def vision_fused_io_bytes(
-    *, batch_size: ArrayLike = 1, images_per_prompt: ArrayLike = 1, vision_batch_size: ArrayLike = 1,
-    base_size: ArrayLike = 1024, image_size: ArrayLike = 640, num_width_tiles: ArrayLike = 2,
-    num_height_tiles: ArrayLike = 3, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16,
-    overflow: Overflow = "error", engine: Engine = "auto",
-) -> Array:
-    """Return ``fused_io_bytes`` of ``vision`` with the same arguments."""
-    return evaluate_arguments("vision_fused_io_bytes", locals())[0]
-
-
-def projector_fused_io_bytes(
-    *, batch_size: ArrayLike = 1, images_per_prompt: ArrayLike = 1, vision_batch_size: ArrayLike = 1,
-    base_size: ArrayLike = 1024, image_size: ArrayLike = 640, num_width_tiles: ArrayLike = 2,
-    num_height_tiles: ArrayLike = 3, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16,
-    overflow: Overflow = "error", engine: Engine = "auto",
-) -> Array:
-    """Return ``fused_io_bytes`` of ``projector`` with the same arguments."""
-    return evaluate_arguments("projector_fused_io_bytes", locals())[0]
-
-
-def prefill_fused_io_bytes(
-    *, batch_size: ArrayLike = 1, seq_len: ArrayLike = 913, logits_tokens: ArrayLike | None = None,
-    weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, kv_bits: SizeLike = 16, expert_routing: str = "uniform",
-    overflow: Overflow = "error", engine: Engine = "auto",
-) -> Array:
-    """Return ``fused_io_bytes`` of ``prefill`` with the same arguments."""
-    return evaluate_arguments("prefill_fused_io_bytes", locals())[0]
-
-
-def decode_fused_io_bytes(
-    *, batch_size: ArrayLike = 1, seq_len: ArrayLike = 913, decode_steps: ArrayLike = 1023, weight_bits: SizeLike = 16,
-    activation_bits: SizeLike = 16, kv_bits: SizeLike = 16, expert_routing: str = "uniform",
-    overflow: Overflow = "error", engine: Engine = "auto",
-) -> Array:
-    """Return ``fused_io_bytes`` of ``decode`` with the same arguments."""
-    return evaluate_arguments("decode_fused_io_bytes", locals())[0]
-
-
-def request_fused_io_bytes(
-    *, batch_size: ArrayLike = 1, images_per_prompt: ArrayLike = 1, vision_batch_size: ArrayLike = 1,
-    base_size: ArrayLike = 1024, image_size: ArrayLike = 640, num_width_tiles: ArrayLike = 2,
-    num_height_tiles: ArrayLike = 3, prompt_tokens: ArrayLike | None = None, seq_len: ArrayLike | None = None,
-    logits_tokens: ArrayLike | None = None, decode_steps: ArrayLike | None = None,
-    max_new_tokens: ArrayLike | None = None, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16,
-    kv_bits: SizeLike = 16, expert_routing: str = "uniform", overflow: Overflow = "error", engine: Engine = "auto",
-) -> Array:
-    """Return ``fused_io_bytes`` of ``request`` with the same arguments."""
-    return evaluate_arguments("request_fused_io_bytes", locals())[0]
+# Of the same sizes as other functions.
+projector = like_cost(vision, "projector", "Return the cost of the projector, and of making the prompt of its output.")
+projector_peak_activation_bytes = like_metric(vision_peak_activation_bytes, "projector", "peak_activation_bytes")
+prefill_peak_activation_bytes = like_metric(prefill, "prefill", "peak_activation_bytes")
+decode_peak_activation_bytes = like_metric(decode, "decode", "peak_activation_bytes")
+request_peak_activation_bytes = like_metric(request, "request", "peak_activation_bytes")
+vision_fused_io_bytes = like_metric(vision, "vision", "fused_io_bytes")
+projector_fused_io_bytes = like_metric(vision, "projector", "fused_io_bytes")
+prefill_fused_io_bytes = like_metric(prefill, "prefill", "fused_io_bytes")
+decode_fused_io_bytes = like_metric(decode, "decode", "fused_io_bytes")
+request_fused_io_bytes = like_metric(request, "request", "fused_io_bytes")
 
 
 if not TYPE_CHECKING:

@@ -2,10 +2,7 @@
 # fmt: off
 """Every operator of every module, in exact integers: what reports are made of.
 
-``CONVENTIONS`` of the package says what is counted.
-
-Sizes are keyword arguments; ``DIMENSIONS`` of the package says what each one is. A size that is no integer is a
-TypeError; one that is out of range, or contradicts another, is a CostError. Widths, ``Bits``, may be fractions.
+``CONVENTIONS`` of the package says what is counted; its docstring, what all functions take and raise.
 """
 
 from collections.abc import Callable

@@ -2,14 +2,8 @@
 # fmt: off
 """The stages, in exact integers, with the sizes of the architecture as arguments.
 
-``CONVENTIONS`` of the package says what is counted.
+``CONVENTIONS`` of the package says what is counted; its docstring, what all functions take and raise.
 ``vision_fused_io_bytes`` and so on take what ``vision`` takes. The steps of stages are in ``_whole_model``.
-
-Sizes are keyword arguments; ``DIMENSIONS`` of the package says what each one is. A size that is no integer is a
-TypeError; one that is out of range, or contradicts another, is a CostError. Widths, ``Bits``, may be fractions.
-
-``expert_routing`` says which experts' weights are read: ``"uniform"`` is the expected number of distinct experts under
-uniform routing, ``"even"`` the most that can be, ``min(E, k N)``.
 """
 
 from ._runtime import Bits, Cost, check_size, contradiction, too_large, too_small

@@ -2,15 +2,9 @@
 # fmt: off
 """One forward of each layer class, in exact integers and in its own sizes, and its ``fused_io_bytes``.
 
-``CONVENTIONS`` of the package says what is counted.
+``CONVENTIONS`` of the package says what is counted; its docstring, what all functions take and raise.
 ``linear_fused_io_bytes`` and so on take what ``linear`` takes, and return the bytes that matrix products, convolutions,
 attention and look-ups read and write: all other operators are fused into their neighbours and move nothing.
-
-A size that is no integer is a TypeError; one that is out of range, or contradicts another, is a CostError. Widths,
-``Bits``, may be fractions.
-
-``expert_routing`` says which experts' weights are read: ``"uniform"`` is the expected number of distinct experts under
-uniform routing, ``"even"`` the most that can be, ``min(E, k N)``.
 
 Sizes
 -----

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import frozen
 
 from modelmeter.backends.python.parameters import write_array_argument
 from modelmeter.backends.python.printer import fill_lines
+from modelmeter.core.metrics import FUSED_IO, PEAK
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, Result, StageCosts, Values
 from modelmeter.evaluators.signature import ROUTING, Signature
 from modelmeter.support.errors import FormulaError
@@ -48,6 +51,19 @@ def write_array_header(function: ArrayFunction) -> str:
     ]
     lines = fill_lines(["*,", *(f"{argument}," for argument in arguments)], "    ")
     return "\n".join([f"def {function.name}(", *lines, f") -> {function.result}:"])
+
+
+def find_likes(functions: Iterable[ArrayFunction]) -> dict[str, tuple[str, str, str]]:
+    """Return which functions take what an earlier one takes: that one, their stage, and the metric of one."""
+    earlier: dict[str, ArrayFunction] = {}
+    likes: dict[str, tuple[str, str, str]] = {}
+    for function in functions:
+        header = write_array_header(function).partition("(")[2].rpartition(" -> ")[0]
+        first = earlier.setdefault(header, function)
+        metric = next((metric for metric in (FUSED_IO, PEAK) if function.name.endswith(f"_{metric}")), "")
+        if first is not function and (metric or (function.result == first.result == "Cost")):
+            likes[function.name] = (first.name, function.name.removesuffix(f"_{metric}"), metric)
+    return likes
 
 
 def _name_result(result: Result, name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from attrs import evolve, frozen
 
-from modelmeter.backends.python.array_function import print_array_function
+from modelmeter.backends.python.array_function import find_likes, print_array_function
 from modelmeter.backends.python.function import print_function, print_steps, print_table
 from modelmeter.backends.python.limits import Limits
 from modelmeter.backends.python.package_templates import PackageTemplates
@@ -19,7 +19,16 @@ from modelmeter.model.stages import REQUEST
 from modelmeter.support.errors import FormulaError
 
 _RUNTIME = (
-    *("_runtime.py", "_bits.py", "_checks.py", "_source.py", "_sizes.py", "_rules.py", "_polynomials.py"),
+    *(
+        "_runtime.py",
+        "_bits.py",
+        "_checks.py",
+        "_statements.py",
+        "_source.py",
+        "_sizes.py",
+        "_rules.py",
+        "_polynomials.py",
+    ),
     *(
         "_symbolic.py",
         "_reading.py",
@@ -35,7 +44,7 @@ _RUNTIME = (
 )
 """What all functions share, and what is behind arrays and frozen evaluators: it holds for any formulas."""
 
-_BY_TABLE = ("_all_stages.py", "_training.py", "general.py", "layers.py", "_peaks.py")
+_BY_TABLE = ("_all_stages.py", "_metrics.py", "_training.py", "general.py", "layers.py", "_peaks.py")
 """The modules whose functions have their checks written into them when they are first called, as those of tables."""
 
 _STEPS = {
@@ -148,7 +157,14 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
         "formulas.py.jinja", holders=holders, costs=[evaluator.name for evaluator in stages]
     )
     over_arrays = (*stages, package.all_stages, *package.peaks, *package.derived, *package.traffic)
-    files["arrays.py"] = templates.render("arrays.py.jinja", functions=list(map(print_array_function, over_arrays)))
+    array_functions = list(map(print_array_function, over_arrays))
+    array_likes = find_likes(array_functions)
+    files["arrays.py"] = templates.render(
+        "arrays.py.jinja",
+        functions=array_functions,
+        likes=array_likes,
+        like_functions=["like_metric" if metric else "like_cost" for _, _, metric in array_likes.values()],
+    )
     files["_limits.py"] = templates.render("limits.py.jinja", limits=limits)
     files |= {path: templates.copy(path) for path in _RUNTIME}
     return {

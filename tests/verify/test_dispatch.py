@@ -217,11 +217,17 @@ def test_a_leaf_module_is_followed_inside() -> None:
 
 
 def test_a_module_that_is_not_part_of_the_model_is_refused() -> None:
-    stranger = nn.GELU()
+    stranger = nn.Linear(5, 2, device="meta")
     model = nn.Sequential(Apply(lambda rows: stranger(rows)))
-    with pytest.raises(CountError, match="GELU: a module runs that is not part of the model"):
+    with pytest.raises(CountError, match="Linear: a module runs that is not part of the model"):
         follow(model, lambda: model(meta(3, 5)))
     stranger(meta(3, 5))  # and nothing is watched any more
+
+
+def test_a_module_without_parameters_that_code_makes_is_a_function_of_its_caller() -> None:
+    model = nn.Sequential(Apply(lambda rows: nn.Softmax(dim=-1)(rows).exp()), nn.Identity())
+    log = follow(model, lambda: model(meta(3, 5)))
+    assert [(operator.path, operator.name) for operator in log.seen] == [("0", "_softmax"), ("0", "exp")]
 
 
 def test_operators_are_at_the_path_of_the_innermost_module_that_runs() -> None:

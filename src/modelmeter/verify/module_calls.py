@@ -15,6 +15,9 @@ from modelmeter.support.errors import CountError
 class ModuleFollower:
     """Knows which module runs.
 
+    A module that code makes while it runs, and that has no parameters, such as ``nn.Softmax(dim=-1)``, is a function
+    of the module that calls it.
+
     Parameters
     ----------
     model
@@ -23,7 +26,7 @@ class ModuleFollower:
     Raises
     ------
     CountError
-        When a module runs that is not part of ``model``.
+        When a module with parameters runs that is not part of ``model``.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -47,6 +50,8 @@ class ModuleFollower:
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         if module not in self._paths:
+            if next(module.parameters(), None) is None:
+                return
             raise CountError("a module runs that is not part of the model", place=type(module).__name__)
         self._running.append(self._paths[module])
 

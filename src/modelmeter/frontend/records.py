@@ -24,9 +24,9 @@ class TracedOperator:
 
     @property
     def is_cast(self) -> bool:
-        """Whether it casts activations or parameters to float32 or back, and nothing else."""
+        """Whether it casts activations, parameters or what is cached to float32 or back, and nothing else."""
         reads, writes = self.operator.reads, self.operator.writes
-        if self.operator.name != "_to_copy" or reads.index != 0 or reads.kv != 0:
+        if self.operator.name != "_to_copy" or reads.index != 0 or reads.byte != 0:
             return False
         return (reads.float32 == 0 and writes.float32 != 0) or (reads.float32 != 0 and writes.activation != 0)
 

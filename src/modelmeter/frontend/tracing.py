@@ -10,14 +10,17 @@ import sympy
 import torch
 from attrs import evolve, field, frozen
 from sympy.core.relational import Relational
-from torch import nn
+from torch import Tensor, nn
+from transformers.cache_utils import DynamicCache
 
 from modelmeter.core.cost import Operator
 from modelmeter.core.functions import Size
 from modelmeter.frontend.cache import CachedShape, fill_cache, list_tensors, make_cache
+from modelmeter.frontend.constants import FakeConstants, find_fake_mode
 from modelmeter.frontend.recording import Noted, Recording, record_forward
 from modelmeter.frontend.records import Lifetime, TracedForward, TracedOperator
 from modelmeter.frontend.refusals import name_line
+from modelmeter.graph.dtypes import default_dtype
 from modelmeter.support.errors import CountError
 from modelmeter.verify.guards import read_domain
 from modelmeter.verify.symbolic_trace import Forward, TorchSizes, make_sizes, read_size, symbolic_mode
@@ -58,10 +61,17 @@ def prepare_prefill(model: nn.Module, sizes: Mapping[str, Any]) -> Forward:
     tokens = torch.empty(sizes["batch_size"], sizes["seq_len"], dtype=torch.int64, device="meta")
     cache = make_cache(model)
 
-    def run() -> object:
-        return model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    return Forward(model=model, run=_call(model, tokens, cache), cache=lambda: list_tensors(cache))
 
-    return Forward(model=model, run=run, cache=lambda: list_tensors(cache))
+
+def _call(model: nn.Module, tokens: Tensor, cache: DynamicCache) -> Callable[[], object]:
+    """Return what calls a model; all tensors that its code makes are where the model is, as on one device."""
+
+    def run() -> object:
+        with torch.device("meta"):
+            return model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+
+    return run
 
 
 def prepare_decode(shapes: Sequence[CachedShape | None]) -> Prepare:
@@ -70,11 +80,7 @@ def prepare_decode(shapes: Sequence[CachedShape | None]) -> Prepare:
     def prepare(model: nn.Module, sizes: Mapping[str, Any]) -> Forward:
         cache = fill_cache(model, shapes, batch_size=sizes["batch_size"], length=sizes["cached"], dtype=_dtype(model))
         tokens = torch.empty(sizes["batch_size"], 1, dtype=torch.int64, device="meta")
-
-        def run() -> object:
-            return model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
-
-        return Forward(model=model, run=run, cache=lambda: list_tensors(cache))
+        return Forward(model=model, run=_call(model, tokens, cache), cache=lambda: list_tensors(cache))
 
     return prepare
 
@@ -98,8 +104,10 @@ def trace_forward(
     with name_line("a forward with symbols for sizes"), symbolic_mode(DTYPE) as environment:
         made, names = make_sizes(environment, symbols, assumed)
         values = {name: size if isinstance(size, int) else made[size.name] for name, size in stage.sizes.items()}
-        forward = stage.prepare(build(), values)
-        recording = record_forward(forward.model, forward.run, cache=forward.cache)
+        # The type is that of a process that sets none: code makes some tensors of it.
+        with default_dtype(torch.float32), FakeConstants(find_fake_mode()):
+            forward = stage.prepare(build(), values)
+            recording = record_forward(forward.model, forward.run, cache=forward.cache)
         domain = read_domain(environment, names, assumed)
         excluded = {symbol.name: sorted(points) for symbol, points in domain.excluded.items() if points}
         if excluded:

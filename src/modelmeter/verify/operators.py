@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from math import prod
 from typing import Literal
@@ -64,7 +65,7 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
     Parameters
     ----------
     model
-        Gives the module paths and the parameters, whose type is the type that the model computes with.
+        Gives the module paths and the parameters; the type of most of them is the type that the model computes with.
     cache
         The KV cache.
     flops
@@ -165,7 +166,9 @@ class TensorKinds:
     def __init__(self, model: nn.Module, cache: Cache) -> None:
         parameters = list(model.parameters())
         self._weights = {storage_key(parameter) for parameter in parameters}
-        self._types = {parameter.dtype for parameter in parameters} or {torch.get_default_dtype()}
+        # The type that it computes with is that of most parameters: some models keep a few of them in float32.
+        types = Counter(parameter.dtype for parameter in parameters) or Counter([torch.get_default_dtype()])
+        self._type = types.most_common(1)[0][0]
         self._cache = cache
         self._cached: set[int] = set()
 
@@ -206,7 +209,7 @@ class TensorKinds:
         """Return the kind of numbers that are neither parameters nor cached; see :meth:`find`."""
         if dtype == torch.int64:
             return "index"
-        if dtype in self._types:
+        if dtype == self._type:
             return "activation"
         if dtype == torch.float32:
             return "float32"

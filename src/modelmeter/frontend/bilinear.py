@@ -52,11 +52,11 @@ def fit_sums(values: Sequence[int], grid: Sequence[tuple[int, int]], place: str)
     )
 
 
-def fit_alive(values: Sequence[int], distinct: int, per_token: int, place: str) -> Bilinear:
+def fit_alive(values: Sequence[int], distinct: Sequence[int], per_token: int, place: str) -> Bilinear:
     """Return the formula in tokens, in the tokens of one expert, and in distinct experts, for even shares.
 
-    The values are those at ``distinct`` and twice as many tokens over ``distinct`` experts, and, where there are as
-    many, at twice and four times as many tokens over twice the experts.
+    The values are, for each number of ``distinct`` experts, those at as many tokens and at twice as many. There are
+    two such numbers, or one where tokens choose all experts.
 
     Raises
     ------
@@ -64,14 +64,16 @@ def fit_alive(values: Sequence[int], distinct: int, per_token: int, place: str) 
         If none with whole coefficients has them; it names the ``place``.
     """
     first, second, *others = values
+    few = distinct[0]
     if not others:
-        slope = _divide(second - first, distinct, place)
-        return Bilinear(constant=first - slope * distinct, tokens=slope, experts=0, both=0)
+        slope = _divide(second - first, few, place)
+        return Bilinear(constant=first - slope * few, tokens=slope, experts=0, both=0)
     third, fourth = others
-    tokens = _divide(fourth - third - second + first, distinct, place)
-    share = _divide(second - first - tokens * distinct, per_token, place)
-    each = _divide(third - second + share * per_token, distinct, place)
-    constant = first - tokens * distinct - share * per_token - each * distinct
+    more = distinct[1] - few
+    tokens = _divide(fourth - third - second + first, more, place)
+    share = _divide(second - first - tokens * few, per_token, place)
+    each = _divide(third - first, more, place) - tokens
+    constant = first - tokens * few - share * per_token - each * few
     return Bilinear(constant=constant, tokens=tokens, experts=share, both=each)
 
 

@@ -236,13 +236,9 @@ def _learn_alive(
     count: Callable[[int, int], TracedForward], experts: int, per_token: int, where: str
 ) -> tuple[dict[str, Bilinear], ...]:
     """Return what is alive inside beside each operator of the first turns of the loop, of even shares."""
-    distinct = max(per_token, 2)
-    has_more = 2 * distinct <= experts
-    distinct = distinct if has_more else experts
-    runs = [(distinct, distinct), (2 * distinct, distinct)]
-    if has_more:
-        runs += [(2 * distinct, 2 * distinct), (4 * distinct, 2 * distinct)]
-    seen = [count(*run) for run in runs]
+    few = min(max(per_token, 2), experts)
+    distinct = [few] if few == experts else [few, min(2 * few, experts)]
+    seen = [count(tokens, number) for number in distinct for tokens in (number, 2 * number)]
     alive = [list_alive(forward) for forward in seen]
     names = [[traced.operator.name for traced in forward.operators] for forward in seen]
     length = next(

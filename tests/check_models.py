@@ -10,16 +10,31 @@ import os
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, Final
 
 from modelmeter.support.errors import ModelMeterError
 
 LAYERS = 3
 """Decoder layers that are left of the default config: a pattern of layers is seen twice in most."""
+
+COMPLETED: Final[Mapping[str, Mapping[str, Any]]] = {
+    "dbrx": {"attn_config": {"rope_theta": 500000.0}},
+    "deepseek_v2": {"num_experts_per_tok": 6},
+    "dots1": {
+        "n_routed_experts": 128, "n_shared_experts": 2, "num_experts_per_tok": 6, "n_group": 1, "topk_group": 1,
+        "first_k_dense_replace": 1,
+    },
+    "hunyuan_v1_dense": {"head_dim": 128},
+    "hunyuan_v1_moe": {"head_dim": 128, "num_experts": 64, "moe_topk": 8},
+    "ministral": {"head_dim": 128},
+    "nemotron": {"num_key_value_heads": 8},
+}  # fmt: skip
+"""What published configs say and the defaults of a class leave open, so that transformers runs no default model."""
 
 EXACT, REFUSED, FAILED, SLOW = "exact", "refused", "failed", "too slow"
 
@@ -31,20 +46,26 @@ def list_model_types() -> list[str]:
     return sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
 
 
-def try_model(model_type: str) -> tuple[str, str]:
-    """Return whether the default config of a type at few layers has exact formulas, and why not."""
+def make_fields(model_type: str) -> dict[str, Any]:
+    """Return the default config of a type at few layers."""
     from transformers import CONFIG_MAPPING
 
-    from modelmeter.frontend.compile import compile_config
     from modelmeter.frontend.modules import cut_config
 
+    config = CONFIG_MAPPING[model_type](**COMPLETED.get(model_type, {}))
+    return {**cut_config(config, LAYERS).to_dict(), "model_type": model_type}
+
+
+def try_model(model_type: str) -> tuple[str, str]:
+    """Return whether the default config of a type at few layers has exact formulas, and why not."""
+    from modelmeter.frontend.compile import compile_config
+
     try:
-        config = CONFIG_MAPPING[model_type]()
-        fields = cut_config(config, LAYERS).to_dict()
+        fields = make_fields(model_type)
     except Exception as error:  # a class may have no defaults, or refuse to be cut
         return REFUSED, f"the default config cannot be cut to {LAYERS} layers: {_shorten(error)}"
     try:
-        compiled = compile_config({**fields, "model_type": model_type}, points=1)
+        compiled = compile_config(fields, points=1)
     except ModelMeterError as error:
         return REFUSED, _shorten(error)
     except Exception as error:  # a defect: what is refused is refused by an error of ours

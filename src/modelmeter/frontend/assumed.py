@@ -44,6 +44,14 @@ def list_assumed(fields: Mapping[str, Any], config: Any) -> dict[str, Any]:
     }
 
 
+def are_defaults(config_class: type[Any], sizes: Mapping[str, Any]) -> bool:
+    """Tell whether these sizes are the defaults of a class of configs: then no one has mistyped any of them."""
+    return all(
+        dict(_list_unsaid((), config_class, [key])) == {config_class.attribute_map.get(key, key): size}
+        for key, size in sizes.items()
+    )
+
+
 def _list_unsaid(fields: Collection[str], config_class: type[Any], keys: Collection[str]) -> Iterator[tuple[str, Any]]:
     parameters = signature(config_class.__init__).parameters
     for key in keys:

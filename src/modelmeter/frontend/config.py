@@ -13,7 +13,7 @@ from attrs import field, frozen
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from modelmeter.frontend.assumed import list_assumed, list_missing
+from modelmeter.frontend.assumed import are_defaults, list_assumed, list_missing
 from modelmeter.frontend.cards import CARDS
 from modelmeter.frontend.config_fields import check_depth, check_fields, clip, read_fields
 from modelmeter.frontend.sources import find_config
@@ -143,7 +143,11 @@ def _check_config(config: PreTrainedConfig, place: str) -> None:
             "two sizes contradict each other", place=f"{place}: num_attention_heads",
             expected=f"a multiple of num_key_value_heads = {groups}", found=heads,
         )  # fmt: skip
-    if type(heads) is int and type(width) is int and getattr(text, "head_dim", None) is None and width % heads:
+    is_own = are_defaults(type(text), {"hidden_size": width, "num_attention_heads": heads})
+    if (
+        type(heads) is int and type(width) is int and width % heads
+        and getattr(text, "head_dim", None) is None and not is_own
+    ):  # fmt: skip
         raise ArchitectureError(
             "two sizes contradict each other", place=f"{place}: hidden_size",
             expected=f"a multiple of num_attention_heads = {heads}", found=width,

@@ -61,6 +61,7 @@ WITH_TORCH = (
             "cards_of_views",
             "compile",
             "config",
+            "constants",
             "evidence",
             "experts",
             "grids",

@@ -57,6 +57,7 @@ WITH_TORCH = (
         f"modelmeter.frontend.{name}"
         for name in (
             "assemble",
+            "borders",
             "cache",
             "cards_of_views",
             "compile",

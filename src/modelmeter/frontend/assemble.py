@@ -13,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedConfig
 
 from modelmeter.core.functions import Size, differs, equals
+from modelmeter.frontend.borders import trace_within
 from modelmeter.frontend.cache import CachedShape, make_cache, read_shapes
 from modelmeter.frontend.card import DEFAULT_CLASS, Card, Tower
 from modelmeter.frontend.definition import (
@@ -28,12 +29,13 @@ from modelmeter.frontend.definition import (
 )
 from modelmeter.frontend.experts import ExpertCosts, describe_experts, learn_experts
 from modelmeter.frontend.modules import Depth, add_tower, build_modules, choose_depth
+from modelmeter.frontend.positions import describe_positions, limit_context
 from modelmeter.frontend.records import TracedForward, TracedModel, TracedRun, substitute_forward
 from modelmeter.frontend.refusals import name_line
 from modelmeter.frontend.regions import merge_alike, merge_regions
 from modelmeter.frontend.tracing import StageForward, prepare_decode, prepare_prefill, trace_forward
 from modelmeter.frontend.vision import run_vision, trace_vision
-from modelmeter.frontend.windows import TracedRegion, describe_windows, find_windows, list_regions
+from modelmeter.frontend.windows import TracedRegion, cut_windows, describe_windows, find_windows, list_regions
 from modelmeter.graph.module_graph import ModuleGraph, ModuleNode, join_path, name_group
 from modelmeter.graph.trace import trace_modules
 from modelmeter.support.errors import CountError
@@ -70,10 +72,18 @@ def trace_model(
         runs[VISION] = TracedRun(stage=make_vision_stage(tower), forwards=(forward,))
     shapes, learned = learn_stages(_build_shallow(depth))
     windows = find_windows(config)
-    for name, stage in list_stages(shapes).items():
-        begin(f"trace {name}")
-        forwards = _trace_parts(depth, stage, windows)
-        runs[name] = TracedRun(stage=TEXT_STAGES[name], forwards=forwards)
+
+    def trace_text(longest: int | None) -> dict[str, TracedRun]:
+        found = {}
+        for name, stage in list_stages(shapes).items():
+            begin(f"trace {name}")
+            forwards = _trace_parts(depth, stage, cut_windows(windows, longest), longest)
+            found[name] = TracedRun(stage=TEXT_STAGES[name], forwards=forwards)
+        return found
+
+    longest, traced_text = trace_within(config, {TEXT_DIMENSIONS.symbol("seq_len"): 0, CACHED: 1}, trace_text)
+    runs |= traced_text
+    windows = cut_windows(windows, longest)
     begin("read the module graph")
     graph = trace_graph(model, depth, tower)
     image_tokens = (
@@ -86,14 +96,15 @@ def trace_model(
         graph=graph,
         traced_paths={node.path: tuple(_list_members(graph, node, depth)) for node in graph.walk()},
         runs=runs,
-        dimensions=TEXT_DIMENSIONS if tower is None else make_vision_dimensions(tower),
-        default_workload=default_text_workload()
+        dimensions=limit_context(TEXT_DIMENSIONS if tower is None else make_vision_dimensions(tower), longest),
+        default_workload=default_text_workload(longest)
         if tower is None or image_tokens is None
-        else default_vision_workload(tower, image_tokens),
+        else default_vision_workload(tower, image_tokens, longest),
         image_tokens=image_tokens,
         checks="",
         windows=windows,
-        conventions={**describe_experts(learned), **describe_windows(windows)},
+        longest_context=longest,
+        conventions={**describe_experts(learned), **describe_windows(windows), **describe_positions(longest)},
     )
     check_alike(traced)
     return traced, depth
@@ -134,7 +145,9 @@ CACHED = sympy.Symbol("cached", integer=True, positive=True)
 """Positions in the cache when a step begins: ``seq_len + decode_step - 1``."""
 
 
-def _trace_parts(depth: Depth, stage: StageForward, windows: tuple[int, ...]) -> tuple[TracedForward, ...]:
+def _trace_parts(
+    depth: Depth, stage: StageForward, windows: tuple[int, ...], longest: int | None
+) -> tuple[TracedForward, ...]:
     """Return the traces for a batch of several and of one in each region, or one trace where they say the same."""
     batch_size = TEXT_DIMENSIONS.symbol("batch_size")
     symbol, keys = _find_keys(stage)
@@ -154,7 +167,7 @@ def _trace_parts(depth: Depth, stage: StageForward, windows: tuple[int, ...]) ->
                 trace(stage.at_one(batch_size), equals(batch_size, 1), part),
             )
         )
-        for part in list_regions(symbol, keys, windows)
+        for part in list_regions(symbol, keys, windows, longest)
     ]
     steps = TEXT_DIMENSIONS.symbol("seq_len") + TEXT_DIMENSIONS.symbol("decode_step") - 1
     return tuple(substitute_forward(forward, {CACHED: steps}) for forward in merge_regions(regions))

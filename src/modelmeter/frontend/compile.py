@@ -146,7 +146,7 @@ def _check(
         return []
     chosen = choose_points(
         read.name, points, images=() if card is None or card.tower is None else card.tower.sizes,
-        windows=traced.windows,
+        windows=traced.windows, longest=traced.longest_context,
     )  # fmt: skip
     return [
         *_check_points(depth.config, DTYPE, traced, compiled, chosen, begin, card, is_shallow=True),

@@ -43,6 +43,6 @@ class FakeConstants(TorchFunctionMode):
 
 def find_fake_mode() -> FakeTensorMode:
     """Return the fake tensor mode that is on."""
-    mode = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE)  # type: ignore[attr-defined]  # untyped
+    mode = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE)
     assert isinstance(mode, FakeTensorMode)
     return mode

@@ -13,8 +13,10 @@ from attrs import frozen
 from modelmeter.core.cost import Elements
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
+from modelmeter.core.size_rules import Rule
 from modelmeter.core.symbols import Dimension, Dimensions, define_sizes
 from modelmeter.frontend.card import Tower
+from modelmeter.frontend.positions import split_context
 from modelmeter.frontend.records import TracedModel
 from modelmeter.frontend.tree import LayerTrees
 from modelmeter.graph.module_graph import ModuleGraph
@@ -86,11 +88,11 @@ def make_vision_dimensions(tower: Tower) -> Dimensions:
     )  # fmt: skip
 
 
-def default_vision_workload(tower: Tower, image_tokens: sympy.Expr) -> dict[str, int]:
+def default_vision_workload(tower: Tower, image_tokens: sympy.Expr, longest: int | None = None) -> dict[str, int]:
     """Return the default sizes of a model that sees: the images of its card in a prompt of few words."""
     images = {size.name: size.default for size in tower.sizes}
     tokens = evaluate(image_tokens, images)
-    return {**images, "prompt_tokens": 10, **default_text_workload(), "seq_len": int(tokens) + 10}
+    return {**images, "prompt_tokens": 10, **default_text_workload(longest), "seq_len": int(tokens) + 10}
 
 
 DEFAULT_PROMPT = 1024
@@ -109,9 +111,9 @@ CONVENTIONS: Final[Mapping[str, str]] = {
 """Counting rules of traced models."""
 
 
-def default_text_workload() -> dict[str, int]:
-    """Return the default sizes of a text decoder."""
-    tokens = DEFAULT_PROMPT
+def default_text_workload(longest: int | None = None) -> dict[str, int]:
+    """Return the default sizes of a text decoder, which keep within the ``longest`` context."""
+    tokens = DEFAULT_PROMPT if longest is None else min(DEFAULT_PROMPT, longest // 2)
     return {
         "batch_size": 1, "seq_len": tokens, "decode_steps": tokens - 1,
         "max_new_tokens": tokens, "weight_bits": 16, "activation_bits": 16, "kv_bits": 16,
@@ -123,10 +125,11 @@ class TracedArchitecture:
     """The sizes of a traced model: numbers in its formulas, none of which can be asked for."""
 
     model: ClassVar[str] = ""
+    longest_context: int | None = None
 
     def dimension_values(self) -> dict[str, int]:
-        """Return nothing."""
-        return {}
+        """Return the largest prompt and output that there is room for, if their number has an end."""
+        return split_context(self.longest_context)
 
 
 def name_model(title: str) -> str:
@@ -162,7 +165,7 @@ def define_model(traced: TracedModel) -> Model:
         return {run: Elements() for run in traced.runs}  # the traces have them among their tensors
 
     def make_architecture() -> TracedArchitecture:
-        return architecture()
+        return architecture(longest_context=traced.longest_context)
 
     def read_architecture(graph: ModuleGraph) -> TracedArchitecture:
         return make_architecture()
@@ -220,6 +223,9 @@ def define_model(traced: TracedModel) -> Model:
             ),
         ),
         derived=tuple(_list_derived(traced)),
+        rules=()
+        if traced.longest_context is None
+        else (Rule("seq_len", "at_most", "longest_prompt"), Rule("decode_steps", "at_most", "longest_output")),
         description=f"``{traced.class_name}`` of transformers",
         workload_words=f"a prompt of {DEFAULT_PROMPT} tokens and as many new ones",
         conventions={**CONVENTIONS, **traced.conventions},

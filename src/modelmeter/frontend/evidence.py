@@ -69,12 +69,18 @@ class Checked:
 
 
 def choose_points(
-    seed: str, count: int, *, images: Sequence[ImageSize] = (), windows: Sequence[int] = ()
+    seed: str,
+    count: int,
+    *,
+    images: Sequence[ImageSize] = (),
+    windows: Sequence[int] = (),
+    longest: int | None = None,
 ) -> list[dict[str, int]]:
     """Return sizes to count at: a batch of one, the shortest prompt, and then such as chance has it.
 
     ``images`` are the sizes of images, if there are any. With ``windows`` of attention, there are two more for each:
-    points are on both sides of where it is full, and on the border.
+    points are on both sides of where it is full, and on the border. ``longest`` is how many positions there are room
+    for.
     """
     chance = random.Random(seed)
     points = [
@@ -90,6 +96,10 @@ def choose_points(
         )  # fmt: skip
     beyond, border = _surround(windows, chance)
     points = [*beyond, points[0], *border, *points[1:]][: count + 2 * len(windows)]
+    if longest is not None:
+        for point in points:
+            point["seq_len"] = min(point["seq_len"], longest // 2)
+            point["decode_steps"] = min(point["decode_steps"], longest - longest // 2)
     if images:
         for point in points:
             point |= {size.name: chance.randint(size.least, size.most) for size in images}

@@ -176,6 +176,8 @@ class TracedModel:
         The tokens of the images of a prompt, where it has any.
     windows
         How many positions the windows of attention hold, in ascending order.
+    longest_context
+        How many positions the code has room for, where their number has an end.
     conventions
         Counting rules of this model alone, by name.
     checks
@@ -193,6 +195,7 @@ class TracedModel:
     checks: str
     image_tokens: sympy.Expr | None = None
     windows: tuple[int, ...] = ()
+    longest_context: int | None = None
     conventions: Mapping[str, str] = field(factory=dict)
 
 

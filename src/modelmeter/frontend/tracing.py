@@ -21,8 +21,7 @@ from modelmeter.frontend.recording import Noted, Recording, record_forward
 from modelmeter.frontend.records import Lifetime, TracedForward, TracedOperator
 from modelmeter.frontend.refusals import name_line
 from modelmeter.graph.dtypes import default_dtype
-from modelmeter.support.errors import CountError
-from modelmeter.verify.guards import read_domain
+from modelmeter.verify.guards import GuardError, read_domain
 from modelmeter.verify.symbolic_trace import Forward, TorchSizes, make_sizes, read_size, symbolic_mode
 
 DTYPE = torch.bfloat16
@@ -109,11 +108,12 @@ def trace_forward(
             forward = stage.prepare(build(), values)
             recording = record_forward(forward.model, forward.run, cache=forward.cache)
         domain = read_domain(environment, names, assumed)
-        excluded = {symbol.name: sorted(points) for symbol, points in domain.excluded.items() if points}
-        if excluded:
-            raise CountError(
-                "a guard leaves out single sizes", found=excluded, remedy="find the code that compares a size"
-            )
+        excluded = {symbol: sorted(points) for symbol, points in domain.excluded.items() if points}
+        for symbol, points in excluded.items():
+            raise GuardError(
+                "a guard leaves out single sizes", condition=sympy.Lt(symbol, points[0]),
+                found={symbol.name: points}, remedy="find the code that compares a size",
+            )  # fmt: skip
         at = {symbol: sympy.Integer(value) for symbol, value in stage.at.items()}
         return read_recording(recording, names, condition, at)
 

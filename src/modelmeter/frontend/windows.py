@@ -53,7 +53,14 @@ def find_windows(config: Any) -> tuple[int, ...]:
     return tuple(found)
 
 
-def list_regions(symbol: sympy.Symbol, keys: sympy.Expr, windows: tuple[int, ...]) -> Iterator[TracedRegion]:
+def cut_windows(windows: tuple[int, ...], longest: int | None) -> tuple[int, ...]:
+    """Return the windows that are ever full, where a context has an end."""
+    return tuple(window for window in windows if longest is None or window < longest)
+
+
+def list_regions(
+    symbol: sympy.Symbol, keys: sympy.Expr, windows: tuple[int, ...], longest: int | None = None
+) -> Iterator[TracedRegion]:
     """Yield the regions of a stage, of which the first has as many keys as no window holds.
 
     A window that is as long as the keys takes no position away, but the code makes a mask for it.
@@ -66,16 +73,19 @@ def list_regions(symbol: sympy.Symbol, keys: sympy.Expr, windows: tuple[int, ...
         What the last position sees without a window: the symbol and a number.
     windows
         Of all layers, in ascending order.
+    longest
+        How many keys there are at most, if that is known; it borders the traces, but is no region.
     """
-    if not windows:
-        yield TracedRegion()
-        return
     shift = int(keys - symbol)
+    to_longest = () if longest is None else (sympy.Le(symbol, longest - shift),)
+    if not windows:
+        yield TracedRegion(assumed=to_longest)
+        return
     for least, end in zip((None, *windows), (*windows, None), strict=True):
         region = Region(size=keys, least=least, most=None if end is None else end - 1)
         from_least = () if region.least is None else (sympy.Ge(symbol, region.least - shift),)
         to_most = () if region.most is None else (sympy.Le(symbol, region.most - shift),)
-        yield TracedRegion(region=region, assumed=(*from_least, *to_most))
+        yield TracedRegion(region=region, assumed=(*from_least, *(to_most or to_longest)))
 
 
 def describe_windows(windows: tuple[int, ...]) -> dict[str, str]:

@@ -27,7 +27,7 @@ def complete_sizes(
     given
         What is asked for.
     formulas
-        What is to be evaluated: a rule counts if all that it is about occurs there.
+        What is to be evaluated: a rule counts if all that it is about occurs there, or what the architecture limits.
 
     Raises
     ------
@@ -50,8 +50,9 @@ def complete_sizes(
             values[size.name] = int(evaluate(size.formula, values))
             used.add(size.name)
     for rule in model.rules:
-        if rule.names <= used:
-            rule.check(values, WorkloadError)
+        is_limit = rule.relation == "at_most" and rule.b in model.dimensions.architecture and rule.a in used
+        if is_limit or rule.names <= used:
+            rule.check(values, WorkloadError, at=str(rule.a) if is_limit else None)
     return values
 
 

@@ -8,6 +8,7 @@ makes the trace invalid.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sympy
 from attrs import evolve
@@ -22,6 +23,22 @@ LEAST_SIZE = 2
 """torch reasons about a symbolic size as if it were at least 2; sizes of 1 need a trace of their own."""
 
 Assumed = Sequence[Relational]
+
+
+class GuardError(CountError):
+    """A guard leaves out sizes.
+
+    Parameters
+    ----------
+    condition
+        What would have to hold everywhere.
+    problem, parts
+        As of its base class.
+    """
+
+    def __init__(self, problem: str, *, condition: sympy.Basic, **parts: Any) -> None:
+        super().__init__(problem, **parts)
+        self.condition = condition
 
 
 def read_domain(environment: ShapeEnv, names: Mapping[sympy.Symbol, sympy.Symbol], assumed: Assumed) -> Domain:
@@ -58,7 +75,9 @@ def read_domain(environment: ShapeEnv, names: Mapping[sympy.Symbol, sympy.Symbol
         condition = guard.expr.xreplace(names)
         points = _find_excluded(condition, domain)
         if points is None:
-            raise CountError("a guard leaves out more than single points", expected="none", found=condition)
+            raise GuardError(
+                "a guard leaves out more than single points", condition=condition, expected="none", found=condition
+            )
         for symbol in condition.free_symbols if points else ():
             excluded[symbol] = excluded.get(symbol, frozenset()) | points
     return evolve(domain, excluded=excluded)

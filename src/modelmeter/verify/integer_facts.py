@@ -55,6 +55,8 @@ class Domain:
     def has(self, symbol: sympy.Symbol, value: int) -> bool:
         """Tell whether ``symbol`` may be ``value``."""
         least = self.least_of(symbol)
+        if any(relation.xreplace({symbol: sympy.Integer(value)}) == sympy.false for relation in self.assumed):
+            return False
         return (least is None or value >= least) and value not in self.excluded.get(symbol, ())
 
 

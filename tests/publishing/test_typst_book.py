@@ -246,6 +246,11 @@ class TestTypesetting:
         with pytest.raises(OutputError, match=words):
             typeset(head + body.replace("@", "x" * 300), {})
 
+    def test_without_typst(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "typst", None)
+        with pytest.raises(OutputError, match=r"the book needs Typst.*pip install 'modelmeter\[book\]'"):
+            typeset("x", {})
+
     def test_a_long_line_goes_on_in_the_next(self, tmp_path: Path) -> None:
         """Ninety terms that one line has no room for: all of them are there, none beyond the text."""
         if not shutil.which("pdftotext"):

@@ -124,6 +124,14 @@ def compile_model(
             help="Only this: python, javascript, duckdb, spark, json, or formulas, the pages; repeat it for several.",
         ),
     ] = None,
+    general: Annotated[
+        bool,
+        typer.Option(
+            "--general",
+            help="Of a decoder of transformers: make sizes of its config symbols too, as hidden_size. It takes half a "
+            "minute more, and minutes for a mixture of experts.",
+        ),
+    ] = False,
 ) -> None:
     """Compile evaluators, formulas as data, and pages."""
     from llm_perf_opt.terminal import show_progress
@@ -134,8 +142,12 @@ def compile_model(
 
         if source is not None and compile_traced.is_traced(source):
             compile_traced.refuse_options({"--config": config, "--graph": graph, "--save-graph": save_graph}, model)
-            typer.echo(compile_traced.compile_source(source, out, begin, name=name, check=check, targets=target))
+            done = compile_traced.compile_source(
+                source, out, begin, name=name, check=check, targets=target, general=general
+            )
+            typer.echo(done)
             return
+        compile_traced.refuse_general(general)
         model, config = compile_traced.name_family(source, model, config)
         from llm_perf_opt.commands.compile import ACCURACY_FILE, FOLDER, IDS_FILE, compile_files, describe_files, save
         from llm_perf_opt.commands.verify import EVIDENCE_FILE

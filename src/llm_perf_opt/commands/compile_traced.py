@@ -28,7 +28,7 @@ from modelmeter.support.suggestions import unknown_name
 if TYPE_CHECKING:  # it needs torch
     from modelmeter.frontend.compile import TracedCompilation
 
-__all__ = ["compile_source", "is_traced", "list_files", "name_family", "refuse_options"]
+__all__ = ["compile_source", "is_traced", "list_files", "name_family", "refuse_general", "refuse_options"]
 
 
 class SourceError(ModelMeterError):
@@ -47,6 +47,18 @@ def refuse_options(options: Mapping[str, object], model: str) -> None:
     given += ["--model"] if model != DEFAULT else []
     if given:
         raise SourceError("a model that is traced has no such option", place=", ".join(given), remedy="leave it out")
+
+
+def refuse_general(general: bool) -> None:
+    """Refuse to make sizes symbols that are symbols: those of a registered model always are.
+
+    Raises
+    ------
+    SourceError
+        If that is asked for.
+    """
+    if general:
+        raise SourceError("general is of every registered model", place="--general", remedy="leave it out")
 
 
 def name_family(source: str | None, model: str, config: Path | None) -> tuple[str, Path | None]:
@@ -76,6 +88,7 @@ def compile_source(
     name: str | None = None,
     check: bool = False,
     targets: Collection[str] | None = None,
+    general: bool = False,
 ) -> str:
     """Trace and compile a model, write its files or check them, and return what was done.
 
@@ -111,7 +124,7 @@ def compile_source(
     for unknown in sorted({*(targets or ())}.difference(list_targets())):
         raise unknown_name("target", unknown, list_targets())
 
-    compilation = compile_config(source, name=name, begin=begin)
+    compilation = compile_config(source, name=name, general=general, begin=begin)
     begin("emit the evaluators and the pages")
     files = list_files(compilation, targets)
     begin("compare the files" if check else "write the files")
@@ -125,6 +138,8 @@ def compile_source(
     if compilation.assumed:
         unsaid = ", ".join(f"{key} = {value}" for key, value in compilation.assumed.items())
         lines.append(f"the config does not say, so that the defaults of {compilation.traced.model_type} hold: {unsaid}")
+    if compilation.traced.general_refused:
+        lines.append(f"no sizes of the architecture in general: {compilation.traced.general_refused}")
     return "\n".join(lines)
 
 

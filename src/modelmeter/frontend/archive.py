@@ -95,6 +95,8 @@ def _make_converter(dimensions: Dimensions, graph: ModuleGraph) -> Converter:
 
     converter.register_unstructure_hook_func(is_formula, write_formula)
     converter.register_structure_hook_func(is_formula, lambda found, _: read_formula(found, dimensions))
+    # One side of a rule between sizes may be a number.
+    converter.register_structure_hook_func(lambda wanted: wanted == str | int, lambda found, _: _read_side(found))
     by_symbol = Mapping[sympy.Symbol, sympy.Expr]
     converter.register_unstructure_hook_func(lambda wanted: wanted == by_symbol, write_symbols)
     converter.register_structure_hook_func(
@@ -114,6 +116,12 @@ def _make_converter(dimensions: Dimensions, graph: ModuleGraph) -> Converter:
         TracedModel, make_dict_unstructure_fn(TracedModel, converter, graph=override(omit=True))
     )
     return converter
+
+
+def _read_side(found: Any) -> str | int:
+    if type(found) is int or type(found) is str:
+        return found
+    raise TypeError("expected a size or a number")
 
 
 def _read_copies(found: Any) -> dict[int, tuple[int | None, int | None]]:

@@ -28,7 +28,7 @@ from modelmeter.frontend.definition import (
     make_vision_stage,
 )
 from modelmeter.frontend.experts import ExpertCosts, describe_experts, learn_experts
-from modelmeter.frontend.modules import Depth, add_tower, build_modules, choose_depth
+from modelmeter.frontend.modules import Depth, add_tower, build_modules, choose_depth, count_own_parameters
 from modelmeter.frontend.positions import describe_positions, limit_context
 from modelmeter.frontend.records import TracedForward, TracedModel, TracedRun, substitute_forward
 from modelmeter.frontend.refusals import name_line
@@ -115,8 +115,13 @@ def learn_cache(model: nn.Module) -> tuple[CachedShape | None, ...]:
     return learn_stages(model)[0]
 
 
-def learn_stages(model: nn.Module) -> tuple[tuple[CachedShape | None, ...], tuple[ExpertCosts, ...]]:
-    """Return what each layer keeps, and what loops over experts do, from a prefill at small sizes."""
+def learn_stages(
+    model: nn.Module, *, is_checked: bool = True
+) -> tuple[tuple[CachedShape | None, ...], tuple[ExpertCosts, ...]]:
+    """Return what each layer keeps, and what loops over experts do, from a prefill at small sizes.
+
+    ``is_checked`` is as for :func:`learn_experts`.
+    """
     cache = make_cache(model)
     tokens = torch.empty(2, 3, dtype=torch.int64, device="meta")
 
@@ -124,7 +129,7 @@ def learn_stages(model: nn.Module) -> tuple[tuple[CachedShape | None, ...], tupl
         return model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
 
     with name_line("a small prefill"):
-        learned = learn_experts(model, run)
+        learned = learn_experts(model, run, is_checked=is_checked)
     return read_shapes(cache), learned
 
 
@@ -232,13 +237,7 @@ def _deepen(graph: ModuleGraph, depth: Depth, workload: Mapping[str, int]) -> Mo
 
 
 def _count_shared_once(graph: ModuleGraph, model: nn.Module) -> ModuleGraph:
-    seen: set[int] = set()
-    own: dict[str, int] = {}
-    for path, module in model.named_modules():
-        new = [parameter for parameter in module.parameters(recurse=False) if id(parameter) not in seen]
-        seen.update(map(id, new))
-        own[path] = sum(parameter.numel() for parameter in new)
-
+    own = count_own_parameters(model)
     held = dict.fromkeys(own, 0)
     for path, elements in own.items():
         names = path.split(".") if path else []

@@ -18,6 +18,7 @@ from modelmeter.frontend.cards import find_card
 from modelmeter.frontend.config import ModelConfig, make_config, read_model_config
 from modelmeter.frontend.definition import VISION, define_model
 from modelmeter.frontend.evidence import Checked, check_stage, choose_points, describe_checks
+from modelmeter.frontend.general import add_general
 from modelmeter.frontend.modules import Depth, build_modules
 from modelmeter.frontend.page_rules import PAGE_RULES, PageRule
 from modelmeter.frontend.records import TracedModel, describe_sizes
@@ -60,6 +61,7 @@ def compile_config(
     *,
     name: str | None = None,
     points: int = POINTS,
+    general: bool = False,
     begin: Begin = lambda step: None,
 ) -> TracedCompilation:
     """Compile the causal decoder of a config, a mapping or a model type of transformers.
@@ -72,6 +74,8 @@ def compile_config(
         What the model is called.
     points
         At how many points each stage is counted without symbols.
+    general
+        Whether sizes of the config become symbols, too.
     begin
         Is called with the name of each step as it begins.
 
@@ -86,13 +90,18 @@ def compile_config(
         check_name(name)
     card = find_card(source)
     if card is not None:
-        return compile_card(card, name=name, points=points, begin=begin)
+        return compile_card(card, name=name, points=points, general=general, begin=begin)
     begin("read the config")
-    return _compile_model(read_model_config(source, name=name), None, points, begin)
+    return _compile_model(read_model_config(source, name=name), None, points, begin, general=general)
 
 
 def compile_card(
-    card: Card, *, name: str | None = None, points: int = POINTS, begin: Begin = lambda step: None
+    card: Card,
+    *,
+    name: str | None = None,
+    points: int = POINTS,
+    general: bool = False,
+    begin: Begin = lambda step: None,
 ) -> TracedCompilation:
     """Compile the model of a card; see :func:`compile_config`.
 
@@ -106,11 +115,15 @@ def compile_card(
         raise CountError(f"{stage} of this model cannot be exact", place=card.name, found=reason)
     fields = {**card.config, "model_type": card.model_type}
     read = make_config(fields, name or card.title, place=card.name, is_carded=True)
-    return _compile_model(read, card, points, begin)
+    return _compile_model(read, card, points, begin, general=general)
 
 
-def _compile_model(read: ModelConfig, card: Card | None, points: int, begin: Begin) -> TracedCompilation:
+def _compile_model(
+    read: ModelConfig, card: Card | None, points: int, begin: Begin, *, general: bool
+) -> TracedCompilation:
     traced, depth = trace_model(read.config, read.name, begin, card=card)
+    if general:
+        traced = add_general(traced, depth, read.config, _compile, begin)
     unchecked = _compile(traced)
     begin("count the modules")
     checked = _check(read, depth, traced, unchecked, points, begin, card)

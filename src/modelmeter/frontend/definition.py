@@ -8,7 +8,7 @@ from functools import cache
 from typing import ClassVar, Final
 
 import sympy
-from attrs import frozen
+from attrs import field, frozen
 
 from modelmeter.core.cost import Elements
 from modelmeter.core.evaluate import evaluate
@@ -16,6 +16,7 @@ from modelmeter.core.functions import Size
 from modelmeter.core.size_rules import Rule
 from modelmeter.core.symbols import Dimension, Dimensions, define_sizes
 from modelmeter.frontend.card import Tower
+from modelmeter.frontend.config_sizes import describe_general
 from modelmeter.frontend.positions import split_context
 from modelmeter.frontend.records import TracedModel
 from modelmeter.frontend.tree import LayerTrees
@@ -122,14 +123,15 @@ def default_text_workload(longest: int | None = None) -> dict[str, int]:
 
 @frozen(kw_only=True)
 class TracedArchitecture:
-    """The sizes of a traced model: numbers in its formulas, none of which can be asked for."""
+    """The sizes of a traced model: those of its config, if they were made symbols."""
 
     model: ClassVar[str] = ""
     longest_context: int | None = None
+    sizes: Mapping[str, int] = field(factory=dict)
 
     def dimension_values(self) -> dict[str, int]:
-        """Return the largest prompt and output that there is room for, if their number has an end."""
-        return split_context(self.longest_context)
+        """Return the sizes that are symbols, and the largest prompt and output if their number has an end."""
+        return {**split_context(self.longest_context), **self.sizes}
 
 
 def name_model(title: str) -> str:
@@ -150,6 +152,15 @@ def _list_derived(traced: TracedModel) -> Iterator[DerivedSize]:
         )
 
 
+def _describe_architecture(traced: TracedModel) -> dict[str, str]:
+    """Return which sizes of the config are symbols, or why none is."""
+    if traced.general is not None:
+        return {"Architecture": describe_general(traced.general)}
+    if traced.general_refused:
+        return {"Architecture": f"``general`` has no sizes of the architecture: {traced.general_refused}."}
+    return {"Architecture": "``general`` has no sizes of the architecture: it was compiled without ``--general``."}
+
+
 @cache
 def _make_architecture(name: str) -> type[TracedArchitecture]:
     return frozen(kw_only=True)(type("TracedArchitecture", (TracedArchitecture,), {"model": name}))
@@ -159,13 +170,13 @@ def define_model(traced: TracedModel) -> Model:
     """Return the record of a traced model."""
     name = name_model(traced.title)
     architecture, trees = _make_architecture(name), LayerTrees(model=traced)
-    dimensions = traced.dimensions
+    dimensions, form = traced.dimensions, traced.general
 
     def list_inputs(sizes: Mapping[str, Size]) -> dict[str, Elements]:
         return {run: Elements() for run in traced.runs}  # the traces have them among their tensors
 
     def make_architecture() -> TracedArchitecture:
-        return architecture(longest_context=traced.longest_context)
+        return architecture(longest_context=traced.longest_context, sizes={} if form is None else form.sizes)
 
     def read_architecture(graph: ModuleGraph) -> TracedArchitecture:
         return make_architecture()
@@ -223,11 +234,16 @@ def define_model(traced: TracedModel) -> Model:
             ),
         ),
         derived=tuple(_list_derived(traced)),
-        rules=()
-        if traced.longest_context is None
-        else (Rule("seq_len", "at_most", "longest_prompt"), Rule("decode_steps", "at_most", "longest_output")),
+        rules=(
+            *(
+                ()
+                if traced.longest_context is None
+                else (Rule("seq_len", "at_most", "longest_prompt"), Rule("decode_steps", "at_most", "longest_output"))
+            ),
+            *(() if form is None else form.rules),
+        ),
         description=f"``{traced.class_name}`` of transformers",
         workload_words=f"a prompt of {DEFAULT_PROMPT} tokens and as many new ones",
-        conventions={**CONVENTIONS, **traced.conventions},
+        conventions={**CONVENTIONS, **traced.conventions, **_describe_architecture(traced)},
         checks=Checks(layers=traced.checks, stages=traced.checks, peaks=traced.checks),
     )

@@ -122,8 +122,10 @@ def _key(module: nn.Module, per_token: int) -> Any:
     return describe_kind(module), tuple(held.dtype for held in module.parameters()), int(per_token)
 
 
-def learn_experts(model: nn.Module, run: Callable[[], object]) -> tuple[ExpertCosts, ...]:
+def learn_experts(model: nn.Module, run: Callable[[], object], *, is_checked: bool = True) -> tuple[ExpertCosts, ...]:
     """Count the loops over experts of all modules that ``run`` calls, so that they can be noted in traces.
+
+    Where it ``is_checked``, they are counted at points with experts drawn by chance too, and what is alive as well.
 
     Raises
     ------
@@ -136,9 +138,10 @@ def learn_experts(model: nn.Module, run: Callable[[], object]) -> tuple[ExpertCo
     found: dict[Any, ExpertCosts] = {}
     for module, call in _CALLS.items():
         key = _key(module, call.index_shape[-1])
-        if key not in _LEARNED:
-            _LEARNED[key] = _learn(module, call)
-        found[key] = _LEARNED[key]
+        known = _LEARNED.get(key)
+        if known is None or (is_checked and not known.points):
+            known = _LEARNED[key] = _learn(module, call, points=FRESH_POINTS if is_checked else 0)
+        found[key] = known
     _CALLS.clear()
     return tuple(found.values())
 
@@ -158,7 +161,7 @@ def describe_experts(learned: Sequence[ExpertCosts]) -> dict[str, str]:
     }
 
 
-def _learn(module: nn.Module, call: _Call) -> ExpertCosts:
+def _learn(module: nn.Module, call: _Call, *, points: int) -> ExpertCosts:
     per_token, experts = call.index_shape[-1], int(module.num_experts)  # type: ignore[arg-type]  # a number
     place = type(module).__name__
     if not 1 <= per_token <= experts:
@@ -177,7 +180,7 @@ def _learn(module: nn.Module, call: _Call) -> ExpertCosts:
     keys = {key: None for counted in counts for key in counted}
     formulas = {key: fit_sums([counted.get(key, 0) for counted in counts], grid, place) for key in keys}
     chance = random.Random(f"{type(module).__qualname__} {per_token} {experts}")
-    for _ in range(FRESH_POINTS):
+    for _ in range(points):
         tokens = chance.randint(2, 40)
         drawn = [chance.sample(range(experts), per_token) for _ in range(tokens)]
         seen = _sum_up(_run_loop(module, call, torch.tensor(drawn)))
@@ -195,8 +198,8 @@ def _learn(module: nn.Module, call: _Call) -> ExpertCosts:
             (owner[0], {part: formula for (held, part), formula in formulas.items() if held == owner})
             for owner in owners
         ),
-        alive=_learn_alive(count, experts, per_token, place),
-        points=FRESH_POINTS,
+        alive=_learn_alive(count, experts, per_token, place) if points else (),
+        points=points,
     )
 
 

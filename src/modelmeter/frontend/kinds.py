@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -24,6 +24,12 @@ def describe_kind(layer: nn.Module) -> Hashable:
         )
         for path, module in layer.named_modules()
     )
+
+
+def number_kinds(layers: Sequence[nn.Module], known: Sequence[Hashable] = ()) -> tuple[int, ...]:
+    """Return the number of the kind of each layer: of those that are known, then as they come."""
+    numbers: dict[Hashable, int] = {kind: number for number, kind in enumerate(known)}
+    return tuple(numbers.setdefault(describe_kind(layer), len(numbers)) for layer in layers)
 
 
 def _list_plain(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Hashable]]:

@@ -17,6 +17,7 @@ from modelmeter.layers.child import Child
 from modelmeter.layers.container import ModuleList
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST, WEIGHTS_ARE_CAST
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.support.errors import FormulaError
 
 
 @frozen(kw_only=True)
@@ -54,7 +55,7 @@ class TracedLayer(BaseLayer):
     called: tuple[Operator, ...] = ()
     below: Mapping[str, Child] = field(factory=dict)
     only_holds: bool = False
-    held_parameters: int = 0
+    held_parameters: Size = 0
     held_kv: Size = 0
 
     @classmethod
@@ -107,6 +108,8 @@ class TracedRoot(TracedLayer):
     places: Mapping[str, PlacedOperator] = field(factory=dict)
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        if any(not forward.lifetimes for forward in self.forwards):
+            raise FormulaError("a peak is known at the sizes of the config only", place=self.class_name)
         for forward in self.forwards:
             with tape.only_if(forward.condition * forward.region.holds):
                 self._replay(tape, forward)

@@ -49,6 +49,17 @@ def _shorten(text: str) -> str:
     return " ".join(text.split())[:300]
 
 
+def count_own_parameters(model: nn.Module) -> dict[str, int]:
+    """Return the elements of the parameters that each module holds itself; a shared one is the first module's."""
+    seen: set[int] = set()
+    own: dict[str, int] = {}
+    for path, module in model.named_modules():
+        new = [parameter for parameter in module.parameters(recurse=False) if id(parameter) not in seen]
+        seen.update(map(id, new))
+        own[path] = sum(parameter.numel() for parameter in new)
+    return own
+
+
 def find_layers(model: nn.Module, count: int) -> str:
     """Return the path of the list of ``count`` decoder layers.
 

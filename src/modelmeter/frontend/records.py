@@ -9,6 +9,7 @@ from attrs import evolve, field, frozen
 
 from modelmeter.core.cost import Elements, Operator
 from modelmeter.core.functions import Size, exceeds
+from modelmeter.core.size_rules import Rule
 from modelmeter.core.symbols import Dimensions
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import Shape
@@ -151,6 +152,41 @@ class TracedRun:
 
 
 @frozen(kw_only=True)
+class GeneralForm:
+    """The formulas of a traced model with sizes of its config as symbols.
+
+    Parameters
+    ----------
+    sizes
+        The value of each in the config of the model.
+    rules
+        What holds between them.
+    fixed
+        Other keys that cost depends on, as ``attention_bias = False``.
+    runs
+        The traces with these symbols, without what is alive: peaks are those of the config.
+    parameters
+        Elements of the parameters that each node of the module graph holds itself.
+    counts
+        How many alike siblings a node stands for, where that is a formula.
+    least
+        The smallest value of a size for which the formulas hold, where that is not the usual one.
+    configs, fresh
+        At how many configs counts were interpolated, and at how many others they were compared.
+    """
+
+    sizes: Mapping[str, int]
+    rules: tuple[Rule, ...]
+    fixed: tuple[str, ...]
+    runs: Mapping[str, TracedRun] = field(repr=False)
+    parameters: Mapping[str, Size] = field(repr=False)
+    counts: Mapping[str, Size]
+    least: Mapping[str, int] = field(factory=dict)
+    configs: int = 0
+    fresh: int = 0
+
+
+@frozen(kw_only=True)
 class TracedModel:
     """A model as it was traced.
 
@@ -182,6 +218,10 @@ class TracedModel:
         Counting rules of this model alone, by name.
     checks
         How the formulas were checked: sentences with code in double backquotes.
+    general
+        The same with sizes of the config as symbols, if that was asked for and can be done.
+    general_refused
+        Why it cannot be done, if it was asked for.
     """
 
     title: str
@@ -197,6 +237,8 @@ class TracedModel:
     windows: tuple[int, ...] = ()
     longest_context: int | None = None
     conventions: Mapping[str, str] = field(factory=dict)
+    general: GeneralForm | None = None
+    general_refused: str = ""
 
 
 def substitute(size: Size, values: Mapping[sympy.Symbol, sympy.Expr]) -> Size:

@@ -21,7 +21,14 @@ from modelmeter.frontend.layers import (
     name_evaluator,
     scale_cast,
 )
-from modelmeter.frontend.records import TracedModel, TracedRun, substitute, substitute_forward, substitute_operator
+from modelmeter.frontend.records import (
+    GeneralForm,
+    TracedModel,
+    TracedRun,
+    substitute,
+    substitute_forward,
+    substitute_operator,
+)
 from modelmeter.frontend.regions import Part, combine_operators, combine_sizes
 from modelmeter.graph.module_graph import ModuleNode, name_group
 from modelmeter.layers.base import BaseLayer, Shape
@@ -36,9 +43,12 @@ class LayerTrees:
     ----------
     model
         The traces.
+    form
+        What they are with sizes of the config as symbols, if they have any.
     """
 
     model: TracedModel
+    form: GeneralForm | None = None
 
     @cached_property
     def node_paths(self) -> dict[str, str]:
@@ -96,8 +106,25 @@ class LayerTrees:
                 found[name, path] = combine_operators(parts)
         return found
 
+    @cached_property
+    def _general(self) -> LayerTrees | None:
+        """The same layers, with sizes of the config as symbols."""
+        form = self.model.general
+        if form is None:
+            return None
+        general = LayerTrees(model=evolve(self.model, runs=form.runs, general=None), form=form)
+        vars(general)["classes"] = self.classes  # a layer is of one class, whatever its sizes are
+        return general
+
     def build(self, sizes: Mapping[str, Size]) -> dict[str, BaseLayer]:
-        """Return the layer tree of each run at sizes."""
+        """Return the layer tree of each run at sizes; those of the config are numbers where they are not given."""
+        general = self._general
+        if general is not None and self.model.general is not None:
+            own = self.model.general.sizes
+            given = {name: size for name, size in sizes.items() if name in own}
+            if any(size != own[name] for name, size in given.items()):
+                return general.build({**own, **sizes})
+            sizes = {name: size for name, size in sizes.items() if name not in own}
         dimensions = self.model.dimensions
         values = {
             dimensions.symbol(name): sympy.sympify(size)
@@ -143,7 +170,7 @@ class _RunTree:
             only_holds=not shapes and node.path in self._active,
             called=operators,
             below=below,
-            held_parameters=node.own_parameter_count,
+            held_parameters=self._find_parameters(node),
             held_kv=self._find_kv(node),
         )
 
@@ -163,7 +190,19 @@ class _RunTree:
                 for shape, count in zip(shapes[1:], counts, strict=True)
             ]
             calls = ((layer, first), *others)
-        return Child(calls=calls, repetition=node.repetition, count=node.repetition_count)
+        return Child(calls=calls, repetition=node.repetition, count=self._count(node))
+
+    def _count(self, node: ModuleNode) -> Size:
+        """Return how many siblings a node stands for."""
+        form = self.trees.form
+        if form is None or node.path not in form.counts:
+            return node.repetition_count
+        return substitute(form.counts[node.path], self.values)
+
+    def _find_parameters(self, node: ModuleNode) -> Size:
+        """Return the elements of the parameters that a node holds itself."""
+        form = self.trees.form
+        return node.own_parameter_count if form is None else substitute(form.parameters[node.path], self.values)
 
     @cached_property
     def _active(self) -> set[str]:

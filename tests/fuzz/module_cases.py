@@ -98,6 +98,8 @@ def _make_traced_compile(draw: Draw, files: dict[str, Content]) -> Case:
     arguments = ["compile", source, *(["--out", draw.choice(FOLDERS)] if draw.chance(0.8) else [])]
     if draw.chance(0.1):
         arguments += ["--graph", _GRAPH]
+    if draw.chance(0.2):
+        arguments.append("--general")
     return Case(arguments=tuple(arguments), files=files)
 
 

@@ -13,6 +13,7 @@ from transformers import PreTrainedConfig
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.functions import Size
 from modelmeter.core.size_rules import Rule
+from modelmeter.frontend.config_fields import clip
 from modelmeter.frontend.config_sizes import (
     DENSE_LAYERS,
     DEPTHS,
@@ -68,8 +69,14 @@ def add_general(
         added = _add_form(traced, form)
         fresh, least = check_family(family, added, compile_traced(added), begin)
     except ModelMeterError as error:
-        return evolve(traced, general_refused=" ".join(str(error).split()))
+        return evolve(traced, general_refused=_make_plain(str(error)))
     return _add_form(traced, evolve(form, fresh=fresh, least=least))
+
+
+def _make_plain(text: str) -> str:
+    """Return a message as a part of one sentence of plain text, which may stand in a docstring and on a page."""
+    kept = "".join(letter if letter.isprintable() and letter not in '\\`$"' else " " for letter in text)
+    return clip(kept).rstrip(".")
 
 
 def _add_form(traced: TracedModel, form: GeneralForm) -> TracedModel:

@@ -17,6 +17,7 @@ from modelmeter.frontend.config_sizes import (
     CHOSEN_EXPERTS,
     DENSE_LAYERS,
     DEPTHS,
+    EXPERTS,
     HEAD_CHANNELS,
     HEADS,
     KEY_HEADS,
@@ -27,7 +28,7 @@ from modelmeter.frontend.kinds import number_kinds
 from modelmeter.frontend.modules import Stack, build_modules, count_own_parameters
 from modelmeter.frontend.operator_parts import list_parts
 from modelmeter.frontend.recording import record_forward
-from modelmeter.frontend.records import TracedForward
+from modelmeter.frontend.records import TracedForward, describe_sizes
 from modelmeter.frontend.refusals import name_line
 from modelmeter.frontend.tracing import read_recording
 from modelmeter.support.errors import ArchitectureError, CountError
@@ -82,7 +83,13 @@ class Family:
         return {LAYERS: max(kinds.index(kind) for kind in set(kinds)) + 1}
 
     def is_allowed(self, sizes: Mapping[str, int]) -> bool:
-        """Tell whether all rules hold; one that is broken by the depths alone is not asked."""
+        """Tell whether all rules hold; one that is broken by the depths alone is not asked.
+
+        There are more experts than a token chooses: else a loop over them says nothing about fewer.
+        """
+        experts = next((sizes[name] for name in EXPERTS if name in sizes), None)
+        if experts is not None and experts <= sizes.get(CHOSEN_EXPERTS, 0):
+            return False
         return all(rule.holds(sizes) for rule in self.rules if rule.names <= sizes.keys())
 
     def build(self, sizes: Mapping[str, int], depths: Mapping[str, int]) -> nn.Module:
@@ -118,7 +125,9 @@ class Family:
             config = type(self.config).from_dict(fields)
         except Exception as error:  # each class of transformers checks its own config in its own way
             text = " ".join(str(error).split())[:200]
-            raise ArchitectureError("transformers refuses a small config", place=_say(sizes), found=text) from error
+            raise ArchitectureError(
+                "transformers refuses a small config", place=describe_sizes(sizes), found=text
+            ) from error
         for name, size in wanted.items():
             if getattr(config, name, None) != size:
                 raise ArchitectureError(
@@ -159,10 +168,11 @@ class Family:
         CountError
             If no other value keeps the rules.
         """
-        for size in range(2, 4 * max(sizes.values()) + 1):
-            if size != sizes[name] and self.is_allowed({**sizes, name: size}):
+        now = sizes[name]
+        for size in (*range(now + 1, 4 * max(sizes.values()) + 1), *range(now - 1, 1, -1)):
+            if self.is_allowed({**sizes, name: size}):
                 return {**sizes, name: size}
-        raise CountError("a size cannot vary alone", place=name, found=_say(sizes))
+        raise CountError("a size cannot vary alone", place=name, found=describe_sizes(sizes))
 
 
 @frozen(kw_only=True)
@@ -210,8 +220,8 @@ def count_config(
     layers = list(model.get_submodule(family.stack.layers).children())
     kinds = number_kinds(layers)
     if len(set(kinds)) != len(set(family.stack.kinds)):
-        raise CountError("a small config has other kinds of layers", place=_say({**sizes, **depths}))
-    with name_line(f"a small config, {_say(sizes)},"):
+        raise CountError("a small config has other kinds of layers", place=describe_sizes({**sizes, **depths}))
+    with name_line(f"a small config, {describe_sizes(sizes)},"):
         stages = list_stages(learn_stages(model, is_checked=False)[0])
         forwards = {}
         for region, workload in workloads.items():
@@ -286,7 +296,3 @@ def draw_workload(forward: TracedForward, chance: random.Random) -> dict[str, in
         if evaluate(forward.condition, workload) == 1 and evaluate(forward.region.holds, workload) == 1:
             return workload
     raise CountError("no small workload is in a region of the trace", found=forward.region)
-
-
-def _say(sizes: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} = {size}" for name, size in sizes.items())

@@ -77,11 +77,16 @@ def describe_general(form: GeneralForm) -> str:
     """Return which sizes are symbols, how that is known, and what is fixed: sentences with code in backquotes."""
     fixed = f" Fixed by the config: {', '.join(f'``{each}``' for each in form.fixed)}." if form.fixed else ""
     names = ", ".join(f"``{name}``" for name in SIZES if name in form.sizes)
+    own = (
+        " ``head_dim`` is an argument of its own, which does not follow from others."
+        if HEAD_CHANNELS in form.sizes
+        else ""
+    )
     return (
         f"In ``general`` {names} are arguments. Each number of each operator is a polynomial in them, found by exact "
         f"rational interpolation over counts of the unmodified modules of {form.configs} small configs; at the sizes "
         "of this model it equals the traced formula, multiplied out, and all metrics of whole models were equal at "
-        f"{form.fresh} further configs drawn by chance. Peaks are those of this config alone.{fixed}"
+        f"{form.fresh} further configs drawn by chance. Peaks are those of this config alone.{own}{fixed}"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import sympy
@@ -64,13 +64,20 @@ def add_general(
     begin
         Is called with the name of each step as it begins.
     """
+    refused: list[ModelMeterError] = []
     try:
-        family, form = find_general(traced, depth, config, begin)
-        added = _add_form(traced, form)
-        fresh, least = check_family(family, added, compile_traced(added), begin)
+        for family in list_families(depth, config):
+            try:
+                form = find_general(traced, family, begin)
+                added = _add_form(traced, form)
+                fresh, least = check_family(family, added, compile_traced(added), begin)
+            except ModelMeterError as error:
+                refused.append(error)
+                continue
+            return _add_form(traced, evolve(form, fresh=fresh, least=least))
     except ModelMeterError as error:
-        return evolve(traced, general_refused=_make_plain(str(error)))
-    return _add_form(traced, evolve(form, fresh=fresh, least=least))
+        refused.append(error)
+    return evolve(traced, general_refused=_make_plain(str(refused[0])))
 
 
 def _make_plain(text: str) -> str:
@@ -86,20 +93,15 @@ def _add_form(traced: TracedModel, form: GeneralForm) -> TracedModel:
     )  # fmt: skip
 
 
-def find_general(
-    traced: TracedModel, depth: Depth, config: PreTrainedConfig, begin: Begin
-) -> tuple[Family, GeneralForm]:
-    """Return the configs that are like that of a traced model, and its formulas in their sizes.
+def find_general(traced: TracedModel, family: Family, begin: Begin) -> GeneralForm:
+    """Return the formulas of a traced model in the sizes of the configs that are like its own.
 
     Raises
     ------
     ModelMeterError
         If a config of other sizes calls other operators, or a count is no polynomial in them.
     """
-    if len(depth.stacks) != 1 or config.get_text_config() is not config:
-        raise CountError("only text decoders have sizes of the config as symbols", place=traced.model_type)
     begin("choose small configs")
-    family = choose_family(depth, config)
     counts, depths = fit_depths(family, random.Random(f"depths {traced.title}"))
     family = evolve(
         family, sizes={name: size for name, size in family.sizes.items() if name not in DEPTHS or name in depths}
@@ -117,56 +119,80 @@ def find_general(
         for node in traced.graph.walk()
         if node.path.rpartition(".")[0] == stack.layers
     }
-    form = GeneralForm(
+    return GeneralForm(
         sizes=sizes,
         rules=tuple(rule for rule in family.rules if rule.names <= sizes.keys()),
-        fixed=list_fixed(config.to_dict(), sizes, family.tied),
+        fixed=list_fixed(family.config.to_dict(), sizes, family.tied),
         runs=runs,
         parameters=parameters,
         counts=by_path,
         configs=len(lift.counts),
     )
-    return family, form
 
 
-def choose_family(depth: Depth, config: PreTrainedConfig) -> Family:
-    """Return the configs that differ from the one of a model in sizes.
+def list_families(depth: Depth, config: PreTrainedConfig) -> Iterator[Family]:
+    """Yield the configs that differ from the one of a model in sizes: first in all, then in fewer.
+
+    Where keys are copied for the heads that share them, a model in which none does calls other operators. Then the
+    heads of keys are as many as those of queries, if they are so in the model; else their number is that of the model,
+    and there are at least twice as many heads of queries.
 
     Raises
     ------
     ModelMeterError
         If no small config is one of transformers.
     """
+    if len(depth.stacks) != 1 or config.get_text_config() is not config:
+        raise CountError("only text decoders have sizes of the config as symbols", place=config.model_type)
+    sizes = _list_sizes(config)
+    (stack,) = depth.stacks
+    if DENSE_LAYERS in sizes and len(set(stack.kinds)) != 2:
+        sizes.pop(DENSE_LAYERS)
+
+    def make(sizes: Mapping[str, int], tied: Mapping[str, str], rules: Sequence[Rule] = ()) -> Family:
+        free, split = (
+            Family(
+                config=config, class_name=depth.class_name, stack=stack, sizes=sizes, tied=tied,
+                rules=(*list_size_rules(sizes, splits_width=splits), *_list_groups(config, sizes), *rules),
+            )
+            for splits in (False, True)
+        )  # fmt: skip
+        return free if _takes_any_width(free) else split
+
+    heads, key_heads = sizes.get(HEADS), sizes.get(KEY_HEADS)
+    fewer = {name: size for name, size in sizes.items() if name != KEY_HEADS}
+    if heads is None or key_heads is None:
+        yield make(sizes, {})
+    elif _LATENT in sizes and heads == key_heads:
+        yield make(fewer, {KEY_HEADS: HEADS})
+    else:
+        yield make(sizes, {})
+        if heads == key_heads:
+            yield make(fewer, {KEY_HEADS: HEADS})
+        else:
+            yield make(fewer, {}, (Rule(key_heads, "divides", HEADS), Rule(2 * key_heads, "at_most", HEADS)))
+
+
+def _list_sizes(config: PreTrainedConfig) -> dict[str, int]:
+    """Return the sizes of a config that may be symbols."""
     fields = config.to_dict()
-    names = [name for name in SIZES if name not in EXPERTS]
     counted = next((name for name in EXPERTS if _has(config, fields, name)), None)
-    names += [] if counted is None else [counted]
-    sizes = {name: getattr(config, name) for name in names if _has(config, fields, name)}
+    names = [name for name in SIZES if _has(config, fields, name) and (name not in EXPERTS or name == counted)]
+    sizes: dict[str, int] = {name: getattr(config, name) for name in names}
     if _LATENT in sizes:
         sizes.pop(HEAD_CHANNELS, None)
     elif HEAD_CHANNELS not in sizes and {WIDTH, HEADS} <= sizes.keys():
         sizes[HEAD_CHANNELS] = sizes[WIDTH] // sizes[HEADS]
-    tied: dict[str, str] = {}
-    if _LATENT in sizes and sizes.get(KEY_HEADS) == sizes.get(HEADS):
-        sizes.pop(KEY_HEADS, None)
-        tied = {KEY_HEADS: HEADS}
-    (stack,) = depth.stacks
-    if DENSE_LAYERS in sizes and len(set(stack.kinds)) != 2:
-        sizes.pop(DENSE_LAYERS)
-    groups = fields.get("n_group")
-    numbers = () if type(groups) is not int or groups < 2 or counted is None else (
-        Rule(groups, "divides", counted), Rule(2 * groups, "at_most", counted),
-    )  # fmt: skip
-    sizes = {name: sizes[name] for name in SIZES if name in sizes}
+    return {name: sizes[name] for name in SIZES if name in sizes}
 
-    def make(*, splits_width: bool) -> Family:
-        return Family(
-            config=config, class_name=depth.class_name, stack=stack, sizes=sizes, tied=tied,
-            rules=(*list_size_rules(sizes, splits_width=splits_width), *numbers),
-        )  # fmt: skip
 
-    free = make(splits_width=False)
-    return free if _takes_any_width(free) else make(splits_width=True)
+def _list_groups(config: PreTrainedConfig, sizes: Mapping[str, int]) -> tuple[Rule, ...]:
+    """Return what holds where experts are chosen by groups, in each of which the code looks at the best two."""
+    groups = getattr(config, "n_group", None)
+    experts = next((name for name in EXPERTS if name in sizes), None)
+    if type(groups) is not int or groups < 2 or experts is None:
+        return ()
+    return Rule(groups, "divides", experts), Rule(2 * groups, "at_most", experts)
 
 
 def _has(config: PreTrainedConfig, fields: Mapping[str, Any], name: str) -> bool:

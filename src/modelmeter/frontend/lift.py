@@ -22,6 +22,7 @@ from attrs import define, field
 
 from modelmeter.core.functions import Size
 from modelmeter.core.symbols import Dimensions
+from modelmeter.frontend.config_sizes import HEADS, KEY_HEADS
 from modelmeter.frontend.count_keys import Key, check_structure, describe_structure, flatten
 from modelmeter.frontend.interpolation import Interpolation
 from modelmeter.frontend.operator_parts import PARTS, list_parts
@@ -91,6 +92,8 @@ class Lift:
         self.counts = [count_config(self.family, base, workloads)]
         first = flatten(self.counts[0])
         self.depends = {key: set() for key in first}
+        if KEY_HEADS in base:  # where no head shares keys, code may copy less
+            self.add({**base, KEY_HEADS: base[HEADS]}, workloads)
         for name in self.family.varying:
             self.begin(f"count a small config with another {name}")
             for key, size in self.add(self.family.vary(base, name), workloads).items():

@@ -153,7 +153,7 @@ class Family:
             if CHOSEN_EXPERTS in sizes:
                 sizes[CHOSEN_EXPERTS] = chance.randint(2, 5)
             for rule in self.rules:
-                if rule.relation == "divides" and rule.b in sizes and rule.b != HEADS:
+                if rule.relation == "divides" and rule.b in sizes and (rule.a, rule.b) != (KEY_HEADS, HEADS):
                     least = sizes[rule.a] if isinstance(rule.a, str) else rule.a
                     sizes[rule.b] = least * chance.randint(2, max(3, _LARGEST // least))
             if self.is_allowed(sizes):

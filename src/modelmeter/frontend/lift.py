@@ -128,7 +128,8 @@ class Lift:
 
     def draw_workloads(self, chance: random.Random) -> dict[ForwardName, dict[str, int]]:
         """Return a small workload for each forward."""
-        return {region: draw_workload(forward, chance) for region, forward in self.forwards.items()}
+        longest = self.traced.longest_context
+        return {name: draw_workload(forward, longest, chance) for name, forward in self.forwards.items()}
 
     @cached_property
     def aligned(self) -> dict[ForwardName, list[list[TracedOperator]]]:

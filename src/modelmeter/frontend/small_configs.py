@@ -278,8 +278,8 @@ def with_cached(workload: Mapping[str, int]) -> dict[str, int]:
     return {**workload, "cached": workload["seq_len"] + workload["decode_step"] - 1}
 
 
-def draw_workload(forward: TracedForward, chance: random.Random) -> dict[str, int]:
-    """Return sizes of a workload for which a traced forward is the one that holds.
+def draw_workload(forward: TracedForward, longest: int | None, chance: random.Random) -> dict[str, int]:
+    """Return sizes of a workload, within the ``longest`` context, for which a traced forward is the one that holds.
 
     Raises
     ------
@@ -293,6 +293,7 @@ def draw_workload(forward: TracedForward, chance: random.Random) -> dict[str, in
             "batch_size": chance.randint(2, 7), "seq_len": chance.randint(max(3, begin - 9), begin + 26),
             "decode_step": chance.randint(1, 13), **at,
         }  # fmt: skip
-        if evaluate(forward.condition, workload) == 1 and evaluate(forward.region.holds, workload) == 1:
+        fits = longest is None or workload["seq_len"] <= longest // 2
+        if fits and evaluate(forward.condition, workload) == evaluate(forward.region.holds, workload) == 1:
             return workload
     raise CountError("no small workload is in a region of the trace", found=forward.region)

@@ -2,7 +2,10 @@
 """The records of a breakdown: of modules, and in exact integers of what they do and hold."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
+
+Operators: TypeAlias = tuple[str, tuple[str, ...]]
+"""The path of a module, and the operators that it has in a stage."""
 
 
 class Module(NamedTuple):
@@ -60,51 +63,45 @@ def make_states(paths: Iterable[str], values: Sequence[Any]) -> tuple[StateCost,
     return tuple([tuple.__new__(StateCost, row) for row in rows])
 
 
-def read_modules(classes: Mapping[str, str], outline: str) -> tuple[Module, ...]:
-    """Return the modules of an outline: the place and the class of each, how often it is there, what it is made with.
+def read_outline(
+    classes: Mapping[str, str], stages: Iterable[str], outline: str
+) -> tuple[tuple[Module, ...], dict[str, tuple[Operators, ...]], dict[str, tuple[str, ...]]]:
+    """Return the modules of an outline, and by stage those that do something there, and those that hold something.
 
     Parameters
     ----------
     classes
         The qualified name of each class.
+    stages
+        Their names, in order.
+    outline
+        The place and the class of each module, how often it is there, what it is made with, and what it does.
     """
     modules: list[Module] = []
-    for path, parent, words in _read_outline(outline):
-        name, class_name, *rest = words.partition(" : ")[0].split()
+    operators_of: dict[str, list[Operators]] = {stage: [] for stage in stages}
+    holders: dict[str, list[str]] = {stage: [] for stage in operators_of}
+    for path, parent, words in _read_lines(outline):
+        first, *uses = words.split(" : ")
+        name, class_name, *rest = first.split()
         members = list_members(name if name != "." else "")
         repetition, count = rest.pop(0).split(":") if rest and ":" in rest[0] else ("none", "1")
         params = {key: value == "True" if value in ("True", "False") else int(value) for key, value in _split(rest)}
         modules.append(Module(path, members, class_name, classes[class_name], parent, repetition, int(count), params))
-    return tuple(modules)
+        for use in uses:
+            used, *operators = use.split()
+            for stage in used.rstrip("*").split("+"):
+                if operators:
+                    operators_of[stage].append((path, tuple(operators)))
+                if used.endswith("*"):  # it holds weights or a cache
+                    holders[stage].append(path)
+    return (
+        tuple(modules),
+        {stage: tuple(rows) for stage, rows in operators_of.items()},
+        {stage: tuple(paths) for stage, paths in holders.items()},
+    )
 
 
-def read_operators(stages: Iterable[str], outline: str) -> dict[str, tuple[tuple[str, tuple[str, ...]], ...]]:
-    """Return the modules that do something in each stage, and their operators."""
-    tables: dict[str, list[tuple[str, tuple[str, ...]]]] = {stage: [] for stage in stages}
-    for path, _, words in _read_outline(outline):
-        for used, operators in _read_uses(words):
-            for stage in used.rstrip("*").split("+") if operators else ():
-                tables[stage].append((path, operators))
-    return {stage: tuple(rows) for stage, rows in tables.items()}
-
-
-def read_holders(stages: Iterable[str], outline: str) -> dict[str, tuple[str, ...]]:
-    """Return the modules that hold something in each stage: a star marks them."""
-    tables: dict[str, list[str]] = {stage: [] for stage in stages}
-    for path, _, words in _read_outline(outline):
-        for used, _ in _read_uses(words):
-            for stage in used.rstrip("*").split("+") if used.endswith("*") else ():
-                tables[stage].append(path)
-    return {stage: tuple(paths) for stage, paths in tables.items()}
-
-
-def _read_uses(words: str) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the stages in which a module is used, and the operators that it has there."""
-    uses = [use.split() for use in words.split(" : ")[1:]]
-    return [(use[0], tuple(use[1:])) for use in uses]
-
-
-def _read_outline(outline: str) -> Iterator[tuple[str, str | None, str]]:
+def _read_lines(outline: str) -> Iterator[tuple[str, str | None, str]]:
     """Yield the path of each module, that of its parent, and its line: what is further in than a line is below it."""
     parents: list[str] = []
     for line in filter(None, outline.split("\n")):

@@ -8,16 +8,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from ._rows import (
-    Module,
-    OperatorCost,
-    StateCost,
-    make_operators,
-    make_states,
-    read_holders,
-    read_modules,
-    read_operators,
-)
+from ._rows import Module, OperatorCost, StateCost, make_operators, make_states, read_outline
 from ._runtime import Bits, CostError, check_size, routed_reads, show, too_large
 from ._source import check
 
@@ -166,14 +157,9 @@ A star behind a stage says that the module holds weights or a cache.
 
 _STAGES = ("vision", "projector", "prefill", "decode")
 
-MODULES: tuple[Module, ...] = read_modules(_CLASSES, _OUTLINE)
-"""The modules, parents first."""
-
-OPERATORS = read_operators(_STAGES, _OUTLINE)
-"""The modules that do something in each stage, and their operators: the rows of a table, in this order."""
-
-STATES = read_holders(_STAGES, _OUTLINE)
-"""The modules that hold something in each stage: the rows of a table, in this order."""
+MODULES, OPERATORS, STATES = read_outline(_CLASSES, _STAGES, _OUTLINE)
+"""The modules, parents first. By stage, those that do something there, with their operators, and those that hold
+something: the rows of tables, in this order."""
 
 
 def fill_operators(stage: str, values: tuple[Bits, ...]) -> tuple[OperatorCost, ...]:

@@ -255,7 +255,7 @@ def _substitute(polynomial: PolyElement, place: int, value: PolyElement) -> Poly
         others = (*exponents[:place], 0, *exponents[place + 1 :])
         by_power.setdefault(exponents[place], {})[others] = coefficient
     total = polynomial.ring.from_dict(by_power.pop(0, {}))
-    for power, terms in by_power.items():
+    for power, terms in by_power.items() if value else ():
         total += polynomial.ring.from_dict(terms) * value**power
     return total
 

@@ -182,17 +182,35 @@ class _Conversion:
         for term in terms:
             for exponents, coefficient in term.items():
                 total[exponents] = total[exponents] + coefficient if exponents in total else coefficient
-        return self._ring.from_dict(total)
+        return self._make(total)
+
+    def _make(self, terms: Mapping[tuple[int, ...], Any]) -> PolyElement:
+        """Return the polynomial of terms whose coefficients are of the ring; those that are 0 are left out."""
+        polynomial = self._ring.zero
+        for exponents, coefficient in terms.items():
+            if coefficient:
+                polynomial[exponents] = coefficient
+        return polynomial
 
     def _multiply(self, factors: Iterable[PolyElement]) -> PolyElement:
         """Return the product of polynomials, most of which have one term: these are multiplied with each other."""
-        single, product = self._ring.one, None
+        multiply = self._ring.monomial_mul
+        single, number, product = self._ring.zero_monom, self._ring.domain.one, None
         for factor in factors:
             if len(factor) == 1:
-                single = single.mul_term(*factor.items())
+                ((exponents, coefficient),) = factor.items()
+                single, number = multiply(single, exponents), coefficient if number == 1 else number * coefficient
             else:
                 product = factor if product is None else product * factor
-        return single if product is None else product.mul_term(*single.items())
+        if product is None:
+            return self._make({single: number})
+        is_one = number == 1
+        return self._make(
+            {
+                multiply(exponents, single): coefficient if is_one else coefficient * number
+                for exponents, coefficient in product.items()
+            }
+        )
 
     def _invert(self, divisor: PolyElement, node: sympy.Expr) -> PolyElement:
         """Return ``1 / divisor``. The ring only ever adds exponents, so negative ones are safe in it."""

@@ -138,7 +138,10 @@ def make_canonical(formula: Size) -> CanonicalForm:
     FormulaError
         If the formula is made of anything else, or divides by a size.
     """
-    candidates = [_expand_loops(candidate) for candidate in list_candidates(sympy.sympify(formula))]
+    candidates = [
+        _expand_loops(candidate) if candidate.has(Triangular) else candidate
+        for candidate in list_candidates(sympy.sympify(formula))
+    ]
     names = [str(number) for number in range(len(candidates))]
     draft = flatten_brackets(draft_polynomials(names, read_polynomials(candidates)))
     forms = _Forms(draft)

@@ -8,7 +8,7 @@ from small_package import make_parameter
 
 from modelmeter.algebra.program import Program
 from modelmeter.backends.python.records import list_classes, write_dimension, write_items, write_outline
-from modelmeter.backends.python.runtime._rows import Module, list_members, read_holders, read_modules, read_operators
+from modelmeter.backends.python.runtime._rows import Module, list_members, read_outline
 from modelmeter.evaluators.breakdown import ModuleRecord, Table
 from modelmeter.evaluators.evaluator import Evaluator, Values
 from modelmeter.evaluators.signature import Signature
@@ -48,6 +48,9 @@ TABLES = (
 """What the modules do: nothing is held in the second stage."""
 
 
+STAGES = ("first", "second", "third", "idle")
+
+
 def test_modules_are_read_as_they_were_written() -> None:
     modules = (ROOT, LIST, BLOCKS, NORM)
     text = write_outline(modules, TABLES)
@@ -58,7 +61,7 @@ def test_modules_are_read_as_they_were_written() -> None:
     found: dict[str, str] = {}
     exec(namespace, found)  # as Python reads the literal
     classes = {name: f"{module}.{name}" for module, names in list_classes(modules) for name in names}
-    assert read_modules(classes, found["found"]) == tuple(
+    assert read_outline(classes, STAGES, found["found"])[0] == tuple(
         Module(
             module.path, module.name, module.class_name, module.qualified_class_name, module.parent,
             module.repetition, module.repetition_count, dict(module.constructor_params),
@@ -69,13 +72,14 @@ def test_modules_are_read_as_they_were_written() -> None:
 
 def test_what_modules_do_is_read_as_it_was_written() -> None:
     text = write_outline((ROOT, LIST, BLOCKS, NORM), TABLES).replace(" \\\n", "")
-    stages = ("first", "second", "third", "idle")
+    classes = {name: name for name in ("Net", "List", "Block", "Norm")}
+    _, operators, holders = read_outline(classes, STAGES, text)
     block = ("blocks.0-1,3", ("mm", "add"))
     norm = ("blocks.0-1,3.norm", ("mean",))
-    assert read_operators(stages, text) == {
+    assert operators == {
         "first": (block, norm), "second": (("", ("sum",)), norm), "third": (block,), "idle": (),
     }  # fmt: skip
-    assert read_holders(stages, text) == {"first": ("blocks", "blocks.0-1,3"), "second": (), "third": (), "idle": ()}
+    assert holders == {"first": ("blocks", "blocks.0-1,3"), "second": (), "third": (), "idle": ()}
 
 
 @pytest.mark.parametrize(

@@ -67,10 +67,12 @@ def cost_step(sizes: Mapping[str, Size]) -> Cost:
 
 def _add_lengths(size: Size, batch_size: Size, context: sympy.Symbol, sizes: Mapping[str, Size]) -> sympy.Expr:
     """Return a cost with ``context_tokens`` in place of ``batch_size`` times the length of each context."""
-    read = sympy.Poly(sympy.expand(size), context)
-    if read.degree() > 1:
+    terms = sympy.Add.make_args(sympy.expand(size))
+    each = [term / context for term in terms if term.has(context)]
+    if any(term.has(context) for term in each):
         raise FormulaError("the cost of a step is not linear in the length of a context", place=STEP, found=size)
-    each = sympy.cancel(read.coeff_monomial(context) / batch_size)
-    if sympy.denom(each).free_symbols:
-        raise FormulaError("a context that belongs to no sequence", place=STEP, found=each)
-    return sympy.expand(read.coeff_monomial(1) + each * sizes["context_tokens"])
+    each = [term / batch_size for term in each]
+    if any(sympy.denom(term).free_symbols for term in each):
+        raise FormulaError("a context that belongs to no sequence", place=STEP, found=sympy.Add(*each))
+    without = (term for term in terms if not term.has(context))
+    return sympy.Add(*without, *(term * sizes["context_tokens"] for term in each))

@@ -31,6 +31,7 @@ from modelmeter.evaluators.package import EvaluatorPackage
 from modelmeter.evaluators.programs import make_parameters
 from modelmeter.evaluators.signature import Parameter, Signature
 from modelmeter.model.definition import Model
+from modelmeter.publishing.data.infix import InfixPrinter
 from modelmeter.publishing.formula import Shown, arrange, is_bytes
 from modelmeter.publishing.identity import PublishedFormula, list_candidates
 from modelmeter.publishing.text import to_plain
@@ -90,7 +91,8 @@ def render_data(
         subject.name: _describe_subject(subject, package, formulas, evidence.get(subject.name, ()))
         for subject in subjects.values()
     }
-    entries = [_describe_formula(entry, definition, subjects[entry.id.subject]) for entry in formulas]
+    printer = InfixPrinter()
+    entries = [_describe_formula(entry, definition, subjects[entry.id.subject], printer) for entry in formulas]
     called = {*_list_functions([list(described.values()), entries])}
     head = {
         "$schema": SCHEMA_FILE,
@@ -241,12 +243,14 @@ def _describe_size(parameter: Parameter, latex: str) -> dict[str, Any]:
     return found
 
 
-def _describe_formula(entry: PublishedFormula, definition: Model, subject: _Subject) -> dict[str, Any]:
+def _describe_formula(
+    entry: PublishedFormula, definition: Model, subject: _Subject, printer: InfixPrinter
+) -> dict[str, Any]:
     described = _describe_program(entry, subject, definition.dimensions)
     polynomial, program, symbols = (described.pop(name) for name in ("polynomial", "program", "symbols"))
     return {
         "id": str(entry.id), "digest": entry.id.digest, **described, "symbols": symbols,
-        "infix": _write_infix(entry, definition), "program": program, "polynomial": polynomial,
+        "infix": _write_infix(entry, definition, printer), "program": program, "polynomial": polynomial,
     }  # fmt: skip
 
 
@@ -264,12 +268,13 @@ def _describe_program(entry: PublishedFormula, subject: _Subject, dimensions: Di
     }
 
 
-def _write_infix(entry: PublishedFormula, definition: Model) -> str:
+def _write_infix(entry: PublishedFormula, definition: Model, printer: InfixPrinter) -> str:
     """Return the formula as text with ``+ - * / **`` and calls of functions, factored for people."""
     metric: Shown = entry.id.metric  # type: ignore[assignment]  # of a peak, too, the unit is what matters
     arranged = [arrange(metric, candidate, definition) for candidate in list_candidates(entry.formula)]
     # Of bytes the bits are arranged.
-    texts = [f"({each})/8" if is_bytes(metric) and each != 0 else str(each) for each in map(sympy.sympify, arranged)]
+    printed = [(each, printer.doprint(each)) for each in map(sympy.sympify, arranged)]
+    texts = [f"({text})/8" if is_bytes(metric) and each != 0 else text for each, text in printed]
     return texts[0] if len(texts) == 1 else f"max({', '.join(texts)})"
 
 

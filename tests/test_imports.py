@@ -42,6 +42,7 @@ APPLICATION_FLOORS = (
     "hardware profiles",
     "terminal defaults exit_codes",
     "arguments evaluators",
+    "lengths",
     "planning",
     "reporting sweep verification comparison",
     "studies visualize",

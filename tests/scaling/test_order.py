@@ -6,14 +6,15 @@ from fractions import Fraction
 
 import pytest
 import sympy
+from attrs import evolve
 from hypothesis import given, settings
 from questions import QUESTIONS, N, costs, values
 
 import modelmeter
 from modelmeter import scaling
-from modelmeter.core.functions import ceil_div, floor_div
+from modelmeter.core.functions import ceil_div, exceeds, floor_div
 from modelmeter.scaling import Quantity
-from modelmeter.support.errors import FormulaError
+from modelmeter.support.errors import CertificateError, FormulaError
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,13 @@ def test_what_does_not_depend_on_the_size_says_so() -> None:
     held = scaling.stage(modelmeter.load(), "prefill").weight_bytes
     found = scaling.order(held, "seq_len", free=("weight_bits",))
     assert found.sentence == "prefill.weight_bytes does not depend on seq_len: it is 366841760*weight_bits."
+    # max(7 [n > 5], 7) is 7 on both sides of 5, though n is in it.
+    step = scaling.order(Quantity(sympy.Max(7 * exceeds(N, 5), 7), "step"), "n")
+    assert step.sentence == "step does not depend on n: it is 7."
+    assert step.is_constant
+    step.check()
+    with pytest.raises(CertificateError):
+        evolve(step, coefficient=Fraction(8), value=Fraction(8), formula=sympy.Integer(8)).check()
     # min(n, 64) is 64 from there on only: it depends on n, and tends to 64; 10 * 64 > 9 min(n, 64) everywhere.
     late = scaling.order(Quantity(sympy.Min(N, 64), "late"), "n")
     assert (late.degree, late.from_size) == (0, 1)

@@ -39,7 +39,7 @@ A file of measurements, as of an rtx-5090 with --engine eager; an empty cell is 
 
 \b
 A step is one token of each sequence of a batch; context_tokens are the cached positions of all of them together.
-python -m llm_perf_opt.runners.measure_stages writes such a file on your own card."""
+python -m llm_perf_opt.runners.measure_stages writes such a file on your own GPU."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -161,7 +161,7 @@ def _print(calibration: Calibration, better: tuple[Engine, float] | None, out: P
     print_lines(f"\n{calibration.name}: {describe_errors(calibration)}")
     print_lines(describe_residuals(calibration))
     if find_worst_residual(calibration) > BAD_RESIDUAL:
-        print_lines("THE FIT IS BAD: the form of this engine does not describe these times on this card.")
+        print_lines("THE FIT IS BAD: the form of this engine does not describe these times on this GPU.")
     if better is not None:
         print_lines(f"--engine {better[0]} fits them better: off by {100 * better[1]:.0f} % at most.")
     if calibration.undetermined:

@@ -106,7 +106,7 @@ def compare(
         float32_matmul_precision=cast("Float32MatmulPrecision", float32_matmul_precision),
     )
     sides = tuple(page_views.PageViews(page=page).sides for page in pages or A4)
-    # What is wrong with these is said before a card is compiled, which takes a minute.
+    # What is wrong with these is said before a model card is compiled, which takes a minute.
     check_named(models, sides)
     find_hardware(card)
     if engine is not None and engine not in ENGINES:
@@ -128,12 +128,12 @@ def compare(
 
 @contextmanager
 def open_models(names: Sequence[str], begin: Callable[[str], None]) -> Iterator[tuple[str, ...]]:
-    """Open folders, compile cards into a folder that is removed in the end, and give the registered names.
+    """Open folders, compile model cards into a folder that is removed in the end, and give the registered names.
 
     Raises
     ------
     UnknownNameError
-        If one is neither a registered model, nor a folder, nor a card; before anything is compiled.
+        If one is neither a registered model, nor a folder, nor a model card; before anything is compiled.
     """
     from modelmeter.frontend.compiled_folder import is_folder, open_folder
     from modelmeter.model.registry import list_models
@@ -179,7 +179,12 @@ def _print(found: Comparison) -> None:
     console = open_table_console()
     console.print(comparison_page.work_table(found).to_rich("of a page, exact"), "", sep="\n")
     console.print(comparison_page.time_table(found).to_rich(), "", sep="\n")
-    for words in (comparison_page.LOGITS, comparison_page.describe_times(found), comparison_page.FRONTIERS):
+    for words in (
+        comparison_page.LOGITS,
+        comparison_page.describe_times(found),
+        *found.notes,
+        comparison_page.FRONTIERS,
+    ):
         print_lines(f"{words}\n")
     if len(found.request.models) <= _MOST_IN_SENTENCES:
         print_lines("\n".join(comparison_page.list_frontiers(found)))

@@ -158,5 +158,6 @@ def list_files(compilation: TracedCompilation, targets: Collection[str] | None =
         files[f"{package}/{MANIFEST_FILE}"] = write_manifest(
             files, name=definition.name, title=traced.title, package=package, stages=definition.stage_names,
             workload=traced.default_workload, page_rule=compilation.page_rule,
+            max_position_embeddings=compilation.max_position_embeddings,
         )  # fmt: skip
     return files

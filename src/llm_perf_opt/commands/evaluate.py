@@ -20,9 +20,11 @@ from llm_perf_opt.evaluators import (
     find_layer,
     is_general,
     list_defaults,
+    list_stages,
     load_costs,
     take_arguments,
 )
+from llm_perf_opt.lengths import NOTES, list_length_notes
 from llm_perf_opt.terminal import format_integer, format_quantity, make_table, unit_of
 from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import WorkloadError
@@ -33,7 +35,7 @@ class Evaluation:
     """What was evaluated, with which arguments (but for those that follow from others), and its six metrics.
 
     ``fused_io_bytes`` is None for a training step and for a server, ``peak_activation_bytes`` also for a layer, and
-    where sizes of the architecture are given.
+    where sizes of the architecture are given. ``notes`` are sentences about the sizes.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Evaluation:
     cost: Mapping[str, int]
     fused_io_bytes: int | None
     peak_activation_bytes: int | None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return the evaluation as JSON; every number of a cost is an exact integer."""
@@ -48,6 +51,8 @@ class Evaluation:
             name: value if isinstance(value, tuple) else as_json(value) for name, value in self.arguments.items()
         }
         document = {"name": self.name, "arguments": arguments, COST: dict(self.cost), **self._beside}
+        if self.notes:
+            document[NOTES] = list(self.notes)
         return json.dumps(document, indent=1)
 
     def render(self) -> RenderableType:
@@ -56,7 +61,7 @@ class Evaluation:
         table = make_table("metric", "exact", "about")
         for metric, value in self._list_values():
             table.add_row(metric, format_integer(value), format_quantity(value, unit_of(metric)))
-        return Group(Text(f"{self.name}({arguments})\n"), table)
+        return Group(Text(f"{self.name}({arguments})\n"), table, *(Text(f"\n{note}") for note in self.notes))
 
     @property
     def _beside(self) -> dict[str, int]:
@@ -115,12 +120,14 @@ def evaluate(
         }
     except costs.CostError as error:
         raise WorkloadError(str(error), place=name) from None
+    arguments = fill_arguments(defaults, given, costs.DIMENSIONS)
     return Evaluation(
         name=name,
-        arguments={**lists, **fill_arguments(defaults, given, costs.DIMENSIONS)},
+        arguments={**lists, **arguments},
         cost=results[COST]._asdict(),
         fused_io_bytes=results.get(FUSED_IO),
         peak_activation_bytes=results.get(PEAK),
+        notes=tuple(list_length_notes(arguments, model)) if name in list_stages(model) else (),
     )
 
 

@@ -242,6 +242,8 @@ def _print(found: Plan) -> None:
     )
     notes = (describe(found) for describe in plan_sentences.NOTES)
     print_lines("".join(f"{note}\n" for note in notes if note))
+    if (beside := plan_tables.margin_table(found)) is not None:
+        console.print(beside.to_rich(), "", sep="\n")
     console.print(plan_tables.pages_table(found).to_rich(), "", sep="\n")
     if len(found.cards) > 1:
         console.print(plan_tables.cards_table(found).to_rich(), "", sep="\n")

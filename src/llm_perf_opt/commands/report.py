@@ -1,4 +1,4 @@
-"""``modelmeter report``: what a workload costs on a card, module by module, as a folder of files."""
+"""``modelmeter report``: what a workload costs on a GPU, module by module, as a folder of files."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ A page of your own, with every key:
   logits_tokens: 913        # positions that get logits; all of them if left out"""
 
 HARDWARE_SAMPLE: Final = """\b
-A card of your own; what follows memory_bytes may be left out:
+A GPU of your own; what follows memory_bytes may be left out:
 
 \b
   hardware_id: my-card
@@ -66,7 +66,7 @@ A card of your own; what follows memory_bytes may be left out:
   reserve: {reserve_gib: 2.14, reason: the driver and the CUDA context}
   memory_class: HBM         # or GDDR, LPDDR: which measurements of time are like it
   visible_gib: 79.11        # what programs see of the memory
-  link_bytes_per_second: 450.0e9     # to other cards, in one direction"""
+  link_bytes_per_second: 450.0e9     # to other GPUs, in one direction"""
 
 SAMPLES: Final = f"{WORKLOAD_SAMPLE}\n\n{HARDWARE_SAMPLE}"
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from llm_perf_opt.analytic_run import AnalyticRun
 from llm_perf_opt.data import Prediction
 from llm_perf_opt.data.compiled_report import CompiledModelReport
+from llm_perf_opt.lengths import list_length_notes
 from llm_perf_opt.reporting.largest_batch import largest_batch
 from llm_perf_opt.reporting.memory import MemoryNeed
 from llm_perf_opt.terminal import open_table_console, print_lines
@@ -40,6 +41,9 @@ def print_run(run: AnalyticRun) -> None:
     _print_memory(subject.needs, _describe_calls(report))
     model = subject.model if is_compiled else DEFAULT
     print_lines(f"most {subject.items} that fit at once: {_describe_batches(prediction, subject.needs, model)}")
+    if is_compiled:
+        for note in list_length_notes(prediction.sizes, subject.model):
+            print_lines(note)
     print_lines(f"{'wrote' if run.is_new else 'unchanged'}: {run.folder}")
 
 

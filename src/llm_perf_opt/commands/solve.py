@@ -81,7 +81,7 @@ def solve(
     card = None if hardware is None else find_hardware(hardware)
     own = {} if card is None else list_numbers(card, dtype)
     if card is None and "card." in question:
-        raise WorkloadError("the question is about a card", place="card", remedy="choose one: --hardware h100-sxm")
+        raise WorkloadError("the question is about a GPU", place="card", remedy="choose one: --hardware h100-sxm")
     if not over:
         read_comparison(question, compiled, own)  # what cannot be read at all is said first
         raise WorkloadError("it is not said which size grows", place="--over", remedy="for example: --over seq_len")

@@ -9,6 +9,7 @@ from attrs import evolve, field, frozen
 
 from llm_perf_opt.comparison.frontier import Frontier, find_frontiers
 from llm_perf_opt.planning.mix import PageMix
+from llm_perf_opt.planning.notes import find_length_note
 from llm_perf_opt.planning.page_classes import PageClass
 from llm_perf_opt.planning.plan import Plan
 from llm_perf_opt.planning.request import PlanRequest, plan_request
@@ -112,6 +113,12 @@ class Comparison:
     request: ComparisonRequest
     rows: tuple[ModelOnPage, ...]
     frontiers: tuple[Frontier, ...] = field(factory=tuple)
+
+    @property
+    def notes(self) -> list[str]:
+        """Which pages have more positions than the model was made for, in sentences."""
+        found = ((row, find_length_note(row.mix)) for row in self.rows)
+        return [f"{row.page[0]}x{row.page[1]}: {note}" for row, note in found if note is not None]
 
 
 def compare_models(request: ComparisonRequest, begin: Callable[[str], object] = lambda _: None) -> Comparison:

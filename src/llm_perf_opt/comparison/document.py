@@ -22,6 +22,7 @@ def to_document(found: Comparison) -> dict[str, Any]:
         if first.price is None
         else {"usd_per_hour": first.price.usd_per_hour, "source": first.price.source, "date": first.price.date},
         "pages": [_describe_row(row) for row in found.rows],
+        **({"notes": found.notes} if found.notes else {}),
         "frontiers": [_describe_frontier(each) for each in found.frontiers],
     }
 

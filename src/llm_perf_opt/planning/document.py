@@ -11,6 +11,7 @@ from llm_perf_opt.planning.changes import Change
 from llm_perf_opt.planning.cutting import Cutting
 from llm_perf_opt.planning.evaluation import simplify
 from llm_perf_opt.planning.mix import PageMix
+from llm_perf_opt.planning.notes import find_length_note
 from llm_perf_opt.planning.plan import Plan
 from llm_perf_opt.planning.search import BatchRow, CardPlan
 from llm_perf_opt.planning.setup import LATENCY_PERCENTILE, Setup
@@ -49,6 +50,8 @@ def to_document(plan: Plan) -> Document:
             for each in plan.settings
         },
         "simulation": None if plan.under_load is None else _describe_simulation(plan.under_load, setup),
+        "recommended_batch_size": None if plan.recommended.chosen is None else plan.recommended.chosen.batch_size,
+        "notes": list(filter(None, [find_length_note(setup.mix)])),
         "margin": None
         if plan.margin is None
         else {
@@ -56,6 +59,8 @@ def to_document(plan: Plan) -> Document:
             "num_cards": plan.margin.num_cards,
             "batch_size": plan.margin.batch_size,
             "p95_seconds_of_the_chosen_batch": plan.margin.p95_seconds,
+            "keeps_limit": not plan.margin.is_broken,
+            "usd_per_day": plan.margin.safe.usd_per_day,
         },
     }
 

@@ -45,26 +45,28 @@ def list_notes(setup: Setup, engine: str, fp8_cache: str) -> tuple[str, ...]:
 
 
 def list_margin_notes(setup: Setup, batch: int, margin: Margin | None, option: str) -> tuple[str, ...]:
-    """Return a warning where the batch breaks the limit on latency once times are as wrong as the calibration was.
+    """Return what is to be said where a batch breaks the limit on latency once times are as wrong as the calibration.
 
     Parameters
     ----------
     setup, batch
-        What is planned with, and how much is in flight.
+        What is planned with, and how much is in flight by the estimate.
     margin
         What the plan takes then; None where nothing tells of errors.
     option
         How the engine calls the batch.
     """
-    limit = setup.limits.max_latency_seconds
-    if margin is None or limit is None or margin.p95_seconds <= limit:
+    if margin is None or not margin.is_broken:
         return ()
-    items = setup.mix.model.serving.items
-    instead = f"{option} {margin.batch_size} keeps it" if margin.batch_size else "no number of them keeps it"
-    cards = f", on {margin.num_cards:,} cards" if margin.num_cards else ""
+    items, limit = setup.mix.model.serving.items, margin.limit_seconds
+    longer = f"if {items} take {margin.factor:.2f} times as long, as far as the calibration was off at most"
+    breaks = f"{batch} in flight take {margin.p95_seconds:.3g} s then, beyond the limit of {limit:g}"
+    if margin.batch_size is None:
+        return (f"WARNING: {longer}, no number of them in flight keeps the limit: {breaks}.",)
+    cards = f", on {margin.num_cards:,} cards" if setup.limits.pages_per_second is not None else ""
     return (
-        f"WARNING: if {items} take {margin.factor:.2f} times as long, as far as the calibration was off at most, "
-        f"{batch} in flight take {margin.p95_seconds:.3g} s, beyond the limit of {limit:g}: {instead}{cards}.",
+        f"{option} {margin.batch_size} keeps the limit of {limit:g} s even {longer}{cards}; {batch} keep it by the "
+        f"estimate alone: {breaks}.",
     )
 
 

@@ -15,18 +15,37 @@ class Margin:
     ----------
     factor
         Above 1: how many times as long.
-    num_cards
-        How many cards the load takes then; None where no batch keeps the limits.
-    batch_size
-        The pages in flight that do most within the limits then.
     p95_seconds
         What the batch of the plan itself takes then, at the 95th percentile.
+    limit_seconds
+        What that may be; None where nothing limits it.
+    safe
+        The plan whose batch does most within the limits then; without one where no batch keeps them.
     """
 
     factor: float
-    num_cards: int | None
-    batch_size: int | None
     p95_seconds: float
+    limit_seconds: float | None
+    safe: CardPlan
+
+    @property
+    def num_cards(self) -> int | None:
+        """How many cards the load takes then; None where no batch keeps the limits."""
+        return None if self.safe.chosen is None else self.safe.num_cards
+
+    @property
+    def batch_size(self) -> int | None:
+        """The pages in flight that do most within the limits then; None where no batch keeps them."""
+        return None if self.safe.chosen is None else self.safe.chosen.batch_size
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the batch of the plan itself takes longer than the limit then."""
+        return self.limit_seconds is not None and self.p95_seconds > self.limit_seconds
+
+    def recommend(self, plan: CardPlan) -> CardPlan:
+        """Return the plan to run: one that keeps the limit then, where this one does not and another does."""
+        return self.safe if self.is_broken and self.safe.chosen is not None else plan
 
 
 def find_margin(plan: CardPlan, row: BatchRow, percentile: str) -> Margin | None:
@@ -46,10 +65,9 @@ def find_margin(plan: CardPlan, row: BatchRow, percentile: str) -> Margin | None
         pages_per_second=None if load is None else load * factor,
         max_latency_seconds=None if limit is None else limit / factor,
     )
-    slower = plan_card(evolve(plan.setup, limits=harder))
     return Margin(
         factor=factor,
-        num_cards=None if slower.chosen is None else slower.num_cards,
-        batch_size=None if slower.chosen is None else slower.chosen.batch_size,
         p95_seconds=row.latency[percentile] * factor,
+        limit_seconds=limit,
+        safe=plan_card(evolve(plan.setup, limits=harder)),
     )

@@ -30,7 +30,8 @@ class Plan:
     changes
         What would help there.
     fit, settings
-        The memory of the chosen batch, and how engines are started with it.
+        The memory of the recommended batch, and how engines are started with it: the chosen one, or where that breaks
+        the limit on latency once times are as wrong as the calibration, the largest that keeps it even then.
     left_out
         Cards that nobody named and that cannot be planned with, and why.
     under_load
@@ -48,6 +49,11 @@ class Plan:
     left_out: Mapping[str, str] = field(factory=dict)
     under_load: LoadCheck | None = None
     margin: Margin | None = None
+
+    @property
+    def recommended(self) -> CardPlan:
+        """The chosen card with the batch to run; see ``settings``."""
+        return self.chosen if self.margin is None else self.margin.recommend(self.chosen)
 
 
 def make_plan(
@@ -96,7 +102,7 @@ def make_plan(
         chosen=chosen,
         waits=describe_time(row, float(chosen.setup.mix.mean_steps), chosen.setup.mix.model.serving.items),
         changes=changes,
-        fit=find_fit(chosen),
+        fit=find_fit(chosen if margin is None else margin.recommend(chosen)),
         settings=list_settings(chosen, margin),
         left_out=dict(left_out or {}),
         under_load=under_load,

@@ -145,21 +145,23 @@ def _describe_peak(memory: EngineMemory, batch_size: int) -> str:
 
 
 def list_settings(plan: CardPlan, margin: Margin | None = None) -> tuple[EngineSettings, ...]:
-    """Return the settings of vLLM and of SGLang for the chosen batch of a plan; none where they do not run the model.
+    """Return the settings of vLLM and of SGLang for the batch of a plan; none where they do not run the model.
 
     Parameters
     ----------
     plan
         Of a card.
     margin
-        What it takes if its times are as wrong as the calibration: a note says where the batch breaks the limit then.
+        What it takes if its times are as wrong as the calibration: where its batch breaks the limit then, settings are
+        those of the largest that keeps it, and a note says so.
 
     Raises
     ------
     WorkloadError
         If the plan has none.
     """
-    fit, batch, setup = find_fit(plan), _find_batch(plan), plan.setup
+    planned, used = _find_batch(plan), plan if margin is None else margin.recommend(plan)
+    fit, batch, setup = find_fit(used), _find_batch(used), plan.setup
     published = setup.mix.model.serving.repository
     if published is None:
         return ()
@@ -173,7 +175,7 @@ def list_settings(plan: CardPlan, margin: Margin | None = None) -> tuple[EngineS
             engine="vLLM",
             options=vllm,
             command=_join(f"vllm serve {repository}", vllm),
-            notes=list_notes(setup, "vLLM", _VLLM_CACHE) + list_margin_notes(setup, batch, margin, _VLLM_BATCH),
+            notes=list_notes(setup, "vLLM", _VLLM_CACHE) + list_margin_notes(setup, planned, margin, _VLLM_BATCH),
         ),
         EngineSettings(
             engine="SGLang",
@@ -181,7 +183,7 @@ def list_settings(plan: CardPlan, margin: Margin | None = None) -> tuple[EngineS
             command=_join(f"python -m sglang.launch_server --model-path {repository}", sglang),
             notes=(
                 *list_notes(setup, "SGLang", _SGLANG_CACHE),
-                *list_margin_notes(setup, batch, margin, _SGLANG_BATCH),
+                *list_margin_notes(setup, planned, margin, _SGLANG_BATCH),
             ),
         ),
     )

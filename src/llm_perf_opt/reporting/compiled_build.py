@@ -14,6 +14,7 @@ from llm_perf_opt.data.compiled_report import CompiledModelReport, CompiledModel
 from llm_perf_opt.data.hardware import Float32MatmulPrecision
 from llm_perf_opt.data.serialization import to_json
 from llm_perf_opt.evaluators import load_costs
+from llm_perf_opt.lengths import list_length_notes
 from llm_perf_opt.planning.time import Calibration
 from llm_perf_opt.reporting.categories import REPORT_CATEGORIES
 from llm_perf_opt.reporting.compiled_evaluation import REQUEST, evaluate_request
@@ -85,6 +86,7 @@ def build_compiled_report(request: CompiledReportRequest) -> CompiledModelReport
         prediction = evolve(prediction, estimate=estimate)
     predicted, measured = prediction.stage(REQUEST).time_ms, request.measured_total_time_ms
     width, height = request.page or (None, None)
+    method = " ".join((_METHOD, *list_length_notes(evaluation.sizes, request.model)))
     report = CompiledModelReport(
         report_id="-",
         model=_describe_model(evaluation, request.model),
@@ -99,13 +101,13 @@ def build_compiled_report(request: CompiledReportRequest) -> CompiledModelReport
         predicted_total_time_ms=predicted,
         measured_total_time_ms=measured,
         predicted_vs_measured_ratio=predicted / measured if measured else None,
-        notes=_METHOD,
+        notes=method,
         prediction=prediction,
     )  # fmt: skip
     digest = hashlib.sha256(to_json(report).encode()).hexdigest()[:12]
     written_at = f" Written at {request.written_at}." if request.written_at else ""
     return evolve(
-        report, report_id=f"{request.model}-{request.hardware.hardware_id}-{digest}", notes=_METHOD + written_at
+        report, report_id=f"{request.model}-{request.hardware.hardware_id}-{digest}", notes=method + written_at
     )
 
 

@@ -12,8 +12,8 @@ from llm_perf_opt.data.hardware import DTYPE_BITS
 from llm_perf_opt.data.prediction import RunStage
 from llm_perf_opt.data.rationals import Rational
 from llm_perf_opt.evaluators import PEAK, list_defaults, list_stages, load_costs, take_arguments
+from llm_perf_opt.lengths import complete_sizes
 from llm_perf_opt.reporting.evaluation import AS_COMPUTED, Evaluation, StageEvaluation, Storage
-from modelmeter.model.serving import Serving, find_serving
 from modelmeter.support.errors import WorkloadError
 
 REQUEST: Final = "request"
@@ -84,20 +84,20 @@ def _list_run_stages(model: str) -> tuple[RunStage, ...]:
     return tuple(cast("RunStage", stage) for stage in stages)
 
 
-def _find_serving(model: str) -> Serving:
-    """Return how a model is served; refuse one of which a stage that writes tokens was not compiled."""
+def _check_stages(model: str) -> None:
+    """Refuse a model of which a stage that writes tokens was not compiled."""
     stages = [stage for stage in list_stages(model) if stage != REQUEST]
     if not {"prefill", "decode"} <= {*stages}:
         raise WorkloadError(
             "a report is of a request, which has a prefill and a decode", place=model, found=", ".join(stages),
             remedy="evaluate its stages with modelmeter eval",
         )  # fmt: skip
-    return find_serving(model)
 
 
 def _find_sizes(model: str, given: Mapping[str, Argument], dtype: str, storage: Storage) -> dict[str, Rational]:
     """Return every size of a request, those that follow from others among them, and nothing that these replace."""
-    costs, defaults, names = load_costs(model), list_request_sizes(model), _find_serving(model)
+    costs, defaults = load_costs(model), list_request_sizes(model)
+    _check_stages(model)
     widths = {name: bits for name, bits in asdict(storage).items() if bits is not None}
     twice = sorted(widths.keys() & given.keys())
     if twice:
@@ -112,11 +112,6 @@ def _find_sizes(model: str, given: Mapping[str, Argument], dtype: str, storage: 
     except costs.CostError as error:
         raise WorkloadError(str(error), place=model) from None
     known = cast("dict[str, Rational]", fill_arguments(defaults, asked, costs.DIMENSIONS))
-    if names.seq_len is not None and names.seq_len not in known:
-        prompt = names.prompt_tokens[0] if names.prompt_tokens is not None else ""
-        tokens = getattr(costs, names.image_tokens or "")
-        known[names.seq_len] = tokens(**take_arguments(tokens, known)) + known[prompt]
-    if names.steps not in known:
-        known[names.steps] = known["max_new_tokens"] - 1  # the prefill gives the first token
+    known = complete_sizes(known, model)
     sources = {name for name, dimension in costs.DIMENSIONS.items() if dimension.target is not None}
     return {name: known[name] for name in defaults if name not in sources}

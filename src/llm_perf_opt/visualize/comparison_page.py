@@ -134,6 +134,8 @@ def _render_page(found: Comparison) -> Iterator[str]:
         "Accuracy is no part of this: fewer tokens are cheaper, and may not be enough to read a page."
     )
     yield from ("", "## Work of a page", "", work_table(found).to_markdown())
+    for note in found.notes:
+        yield from ("", note)
     yield from ("", "## Time and dollars", "", describe_times(found), "", time_table(found).to_markdown())
     yield from ("", "## Frontiers", "")
     yield (

@@ -78,6 +78,7 @@ def render_page(plan: Plan, options: Sequence[tuple[str, str]] = ()) -> str:
         "# Plan",
         plan_question.answer_table(plan).to_markdown(),
         plan_sentences.describe_choice_of_card(plan),
+        *(() if (beside := plan_tables.margin_table(plan)) is None else (beside.to_markdown(),)),
         plan_sentences.describe_waits(plan),
         plan_sentences.describe_times(plan),
         *filter(None, (each(plan) for each in plan_sentences.NOTES)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from llm_perf_opt.planning.notes import find_length_note
 from llm_perf_opt.planning.plan import Plan
 from llm_perf_opt.planning.search import HOURS_PER_DAY, BatchRow, CardPlan
 from llm_perf_opt.planning.setup import LATENCY_PERCENTILE
@@ -100,14 +101,13 @@ def _describe_margin(plan: Plan) -> str:
     longer = f"If {items} take {margin.factor:.2f} times as long, as far as the calibration was off at most,"
     if margin.num_cards is None:
         return f"{longer} no batch keeps the limit."
-    if limits.pages_per_second is None:
-        return ""
-    cards = f"{margin.num_cards:,} card{'s' if margin.num_cards > 1 else ''}"
-    if limits.max_latency_seconds is None or margin.p95_seconds <= limits.max_latency_seconds:
-        return f"{longer} it takes {cards}."
+    cards = f"it takes {margin.num_cards:,} card{'s' if margin.num_cards > 1 else ''}"
+    if not margin.is_broken:
+        return "" if limits.pages_per_second is None else f"{longer} {cards}."
+    then = "" if limits.pages_per_second is None else f", and {cards}"
     return (
-        f"{longer} this batch takes {format_number(margin.p95_seconds)} s, beyond the limit, and it takes {cards} with "
-        f"{margin.batch_size:,} {items} in flight."
+        f"{longer} this batch takes {format_number(margin.p95_seconds)} s, beyond the limit. RECOMMENDED are "
+        f"{margin.batch_size:,} {items} in flight, the most that keep it even then{then}; the settings have them."
     )
 
 
@@ -156,6 +156,11 @@ def describe_logits(plan: Plan) -> str:
             "positions, as `modelmeter eval` does by default."
         )
     return "All positions of a prompt get logits, or as many as the workload says; --logits last takes the last one."
+
+
+def describe_lengths(plan: Plan) -> str:
+    """Return whether items have more positions than the model was made for: a sentence, or nothing."""
+    return find_length_note(plan.chosen.setup.mix) or ""
 
 
 def describe_modes(plan: Plan) -> str:
@@ -233,5 +238,5 @@ def find_row(card: CardPlan) -> BatchRow:
     return card.chosen
 
 
-NOTES: Final = (describe_cutting, describe_logits, describe_modes)
+NOTES: Final = (describe_cutting, describe_logits, describe_lengths, describe_modes)
 """What is said of a plan after its answer: each a function of the plan, to a sentence or nothing."""

@@ -65,6 +65,31 @@ def batches_table(card: CardPlan) -> Table:
     return Table(headers=tuple(headers), rows=rows, text_columns=0)
 
 
+def margin_table(plan: Plan) -> Table | None:
+    """Return the batch by the estimate beside the one that keeps the limit if times are as wrong as the calibration.
+
+    None where there is no such limit, the first keeps it even then, or no batch does.
+    """
+    margin = plan.margin
+    if margin is None or not margin.is_broken or margin.safe.chosen is None:
+        return None
+    items, limits = find_names(plan).items, plan.chosen.setup.limits
+    headers = [f"{items} in flight", f"{LATENCY_PERCENTILE} s estimated", f"s if {margin.factor:.2f} times as long"]
+    headers += [f"keeps {limits.max_latency_seconds:g} s", f"{items}/s a card estimated"]
+    headers += ["cards", "$ a day"] if limits.pages_per_second is not None else []
+    rows = []
+    for card, words in ((plan.chosen, "by the estimate alone"), (margin.safe, "even then: recommended")):
+        row = card.chosen
+        assert row is not None, "both have a batch"
+        seconds = row.latency[LATENCY_PERCENTILE]
+        cells = [f"{row.batch_size:,}", format_number(seconds), format_number(margin.factor * seconds), words]
+        cells.append(format_number(row.state.pages_per_second))
+        if limits.pages_per_second is not None:
+            cells += [f"{card.num_cards:,}", _format_dollars(card.usd_per_day)]
+        rows.append(tuple(cells))
+    return Table(headers=tuple(headers), rows=tuple(rows), text_columns=0)
+
+
 def changes_table(plan: Plan) -> Table:
     """Return what each change buys."""
     has_load = plan.chosen.setup.limits.pages_per_second is not None

@@ -36,13 +36,26 @@ POINTS = 3
 
 @frozen(kw_only=True)
 class TracedCompilation:
-    """A compiled model, its traces, what was checked, how it looks at pages if it does, and sizes that nobody said."""
+    """A compiled model, its traces, and what was checked.
+
+    Parameters
+    ----------
+    compiled, traced, checked
+        These.
+    page_rule
+        How it looks at pages, if it does.
+    assumed
+        What its config does not say, and what holds instead.
+    max_position_embeddings
+        How many positions its config names, if it does.
+    """
 
     compiled: CompiledModel
     traced: TracedModel
     checked: tuple[Checked, ...]
     page_rule: PageRule | None = None
     assumed: Mapping[str, Any] = field(factory=dict)
+    max_position_embeddings: int | None = None
 
     def to_record(self) -> dict[str, Any]:
         """Return what was checked, as it stands beside the evaluators."""
@@ -131,11 +144,18 @@ def _compile_model(
     compiled = _compile(traced)
     rule = None if card is None else PAGE_RULES.get(card.name)
     serving = make_serving(tuple(traced.runs), traced.default_workload)
-    register_model(compiled.definition, beside=list_beside(serving, rule))
+    positions = find_positions(read.config)
+    register_model(compiled.definition, beside=list_beside(serving, rule, positions))
     return TracedCompilation(
         compiled=compiled.make_all(), traced=traced, checked=tuple(checked), page_rule=rule,
-        assumed={} if card is not None else read.assumed,
+        assumed={} if card is not None else read.assumed, max_position_embeddings=positions,
     )  # fmt: skip
+
+
+def find_positions(config: Any) -> int | None:
+    """Return ``max_position_embeddings`` of the text config of a model; None where it has none."""
+    found = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return found if isinstance(found, int) and found > 0 else None
 
 
 def _compile(traced: TracedModel) -> CompiledModel:

@@ -69,6 +69,9 @@ class Manifest:
         How it looks at pages, if it does.
     digests
         By name of a file in the package, SHA-256 in hexadecimal digits.
+    max_position_embeddings
+        How many positions its config names; None where it does not, or where the folder was written before they were
+        kept.
     """
 
     format_version: int
@@ -80,6 +83,7 @@ class Manifest:
     workload: Mapping[str, int]
     page_rule: PageRule | None
     digests: Mapping[str, str]
+    max_position_embeddings: int | None = None
 
     def check(self) -> None:
         """Raise a ValueError unless all names can be what they are for."""
@@ -93,7 +97,7 @@ class Manifest:
 
 def write_manifest(
     files: Mapping[str, str], *, name: str, title: str, package: str, stages: tuple[str, ...],
-    workload: Mapping[str, int], page_rule: PageRule | None = None,
+    workload: Mapping[str, int], page_rule: PageRule | None = None, max_position_embeddings: int | None = None,
 ) -> str:  # fmt: skip
     """Return the manifest of the files of a compiled model, by path from the folder that its package is in."""
     inside = {path.removeprefix(f"{package}/"): text for path, text in files.items() if path.startswith(f"{package}/")}
@@ -101,6 +105,7 @@ def write_manifest(
         format_version=FORMAT, modelmeter=version("modelmeter"), name=name, title=title, package=package,
         stages=stages, workload=workload, page_rule=page_rule,
         digests={file: digest_text(inside[file]) for file in sorted(inside)},
+        max_position_embeddings=max_position_embeddings,
     )  # fmt: skip
     return json.dumps(make_converter().unstructure(manifest), indent=1) + "\n"
 
@@ -144,7 +149,9 @@ def open_folder(folder: str | os.PathLike[str]) -> str:
     def load() -> Model:
         return _load_model(place, manifest)
 
-    beside = list_beside(make_serving(manifest.stages, manifest.workload), manifest.page_rule)
+    beside = list_beside(
+        make_serving(manifest.stages, manifest.workload), manifest.page_rule, manifest.max_position_embeddings
+    )
     if CHECKS_FILE in manifest.digests:
         beside[RECORDED_CHECKS] = str(place.resolve() / CHECKS_FILE)
     register_lazily(manifest.name, Registration(package=manifest.package, load=load, beside=beside))

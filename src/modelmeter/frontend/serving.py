@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from modelmeter.frontend.page_rules import PageRule, make_page_views
+from modelmeter.model.positions import MOST_POSITIONS
 from modelmeter.model.serving import Serving, ServingMode
 
 VISION, PREFILL, DECODE = "vision", "prefill", "decode"
@@ -52,9 +53,20 @@ def make_serving(stages: Collection[str], workload: Mapping[str, int]) -> Servin
     )
 
 
-def list_beside(serving: Serving | None, rule: PageRule | None) -> dict[str, Any]:
-    """Return what modules beside that of a model have, by name: how it is served, and how it looks at pages."""
+def list_beside(
+    serving: Serving | None, rule: PageRule | None, max_position_embeddings: int | None = None
+) -> dict[str, Any]:
+    """Return what modules beside that of a model have, by name.
+
+    Parameters
+    ----------
+    serving, rule
+        How it is served, and how it looks at pages.
+    max_position_embeddings
+        How many positions its config names.
+    """
     return {
         **({} if serving is None else {"SERVING": serving}),
         **({} if rule is None else {"PAGE_VIEWS": make_page_views(rule)}),
+        **({} if max_position_embeddings is None else {MOST_POSITIONS: max_position_embeddings}),
     }

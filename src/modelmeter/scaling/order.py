@@ -10,7 +10,7 @@ import sympy
 from attrs import frozen
 
 from modelmeter.scaling import normal_form, terms
-from modelmeter.scaling.certificate import SignTable
+from modelmeter.scaling.certificate import Certificate, SignTable
 from modelmeter.scaling.closed_form import read_leading, replay_leading
 from modelmeter.scaling.domain import Range, number_to_json
 from modelmeter.scaling.normal_form import NormalForm
@@ -69,9 +69,9 @@ class Order(Statement):
                 from_size=None, share=SHARE,
             )  # fmt: skip
             return
-        if len(self.certificates) != 2:
-            raise CertificateError("a statement has other certificates", place=self.question, expected=2)
-        tail, table = self.certificates
+        if len(self.certificates) not in (2, 3):
+            raise CertificateError("a statement has other certificates", place=self.question, expected="2 or 3")
+        tail, table = self.certificates[:2]
         if not isinstance(tail, Pieces) or not isinstance(table, SignTable) or tail.leading() is None:
             raise CertificateError("a statement has other certificates", place=self.question, expected="a tail")
         expect_tail(self, tail.name, tail.range)
@@ -84,6 +84,23 @@ class Order(Statement):
             from_size=_read_start(read_signs(table)),
             formula=_leading_formula(degree, coefficient, symbols_of([tail.name], self.formula)[tail.name]),
         )  # fmt: skip
+
+        if self.is_constant:
+            self._check_sameness(normal_form.read(tail.formula), self.certificates[2])
+
+    def _check_sameness(self, form: NormalForm, table: Certificate) -> None:
+        """Check that the quantity is its leading term at all sizes of the domain."""
+        if not isinstance(table, SignTable) or self.degree or self.coefficient is None:
+            raise CertificateError("a statement has other certificates", place=self.question, expected="a sign table")
+        expect_range(self, table.name, table.range)
+        expect_formula(self, table, term_of(_less_share(form, table.name, 0, self.coefficient, Fraction(1))))
+        if any(each.sign != 0 for each in read_signs(table).intervals):
+            raise CertificateError("the quantity is not the same everywhere", place=self.question)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the quantity is its leading term at all sizes, though the size is in its formula."""
+        return len(self.certificates) == 3
 
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
@@ -125,12 +142,16 @@ def order(
     signs = find_signs(term_of(rest), over, question.range)
     from_size = _read_start(signs)
     formula = _leading_formula(degree, coefficient, question.symbols[over])
+    # What has a bracket of the size in it may be the same on both sides.
+    same = _find_sameness(form, over, degree, coefficient, question.range)
     return Order(
         question=f"order of {quantity.name} over {over}", formula=formula, value=coefficient,
         domain=signs.narrow(question.domain, over),
-        sentence=hedge(f"{quantity.name} {_say(form, over, formula, share, from_size)}.", signs.known),
+        sentence=hedge(
+            f"{quantity.name} {_say(form, over, formula, share, from_size, is_same=bool(same))}.", signs.known
+        ),
         known=signs.known,
-        certificates=(tail, *signs.certificates),
+        certificates=(tail, *signs.certificates, *same),
         over=over, degree=degree, coefficient=coefficient, share=share, from_size=from_size,
     )  # fmt: skip
 
@@ -140,8 +161,10 @@ def is_constant(form: NormalForm, over: str) -> bool:
     return all(over not in terms.names_of(each) for monomial in form for each, _ in monomial)
 
 
-def _say(form: NormalForm, over: str, formula: sympy.Expr, share: Fraction, from_size: int | None) -> str:
-    if is_constant(form, over):
+def _say(
+    form: NormalForm, over: str, formula: sympy.Expr, share: Fraction, from_size: int | None, *, is_same: bool
+) -> str:
+    if is_same or is_constant(form, over):
         return f"does not depend on {over}: it is {formula}"
     most = f"{float(share):.0%}"
     where = f"never more than {most}" if from_size is None else f"more than {most} of it from {over} = {from_size} on"
@@ -153,6 +176,19 @@ def _less_share(form: NormalForm, over: str, degree: int, coefficient: Number, s
     """Return what is more than 0 where the leading term is more than the share of a positive whole."""
     leading = normal_form.scale(normal_form.power(normal_form.generator(over), degree), coefficient)
     return normal_form.add(leading, normal_form.scale(form, -share))
+
+
+def _find_sameness(
+    form: NormalForm, over: str, degree: int, coefficient: Number, range_: Range
+) -> tuple[SignTable, ...]:
+    """Return the certificate that a formula with a size in it is the same at all sizes; nothing where it is not.
+
+    What has a bracket of the size, as where a cast is none, may be the same on both sides of it.
+    """
+    if degree or is_constant(form, over):
+        return ()
+    signs = find_signs(term_of(_less_share(form, over, 0, coefficient, Fraction(1))), over, range_)
+    return signs.certificates if all(each.sign == 0 for each in signs.intervals) else ()
 
 
 def _read_start(signs: Signs) -> int | None:

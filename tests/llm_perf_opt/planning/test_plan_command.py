@@ -117,26 +117,32 @@ def test_the_error_of_the_calibration_is_turned_into_cards(run: Run) -> None:
     assert plan(run, "--card", "l4", "--pages-per-second", "30")["margin"] is None, "a bound has no error"
 
 
-def test_settings_say_where_they_break_the_limit_if_times_are_as_wrong_as_the_calibration(run: Run) -> None:
-    """The batch of the plan then takes more than the limit, and the one that is named does not."""
+def test_settings_keep_the_limit_even_if_times_are_as_wrong_as_the_calibration(run: Run) -> None:
+    """By the estimate more pages keep it, which take more than the limit then; both stand side by side."""
     options = ("--card", "l4", "--pages-per-second", "3", "--engine", "graphs", "--max-latency", "60")
     found = plan(run, *options)
     (card,), margin = found["cards"], found["margin"]
     limit, planned, kept = 60, card["batch_size"], margin["batch_size"]
     assert margin["p95_seconds_of_the_chosen_batch"] > limit
+    assert (margin["keeps_limit"], found["recommended_batch_size"]) == (False, kept)
     assert kept < planned
-    shown = run("plan", *options).out
-    warnings = [
-        line for line in shown.splitlines() if "beyond the limit of 60" in line and line.startswith("# WARNING")
-    ]
-    assert len(warnings) == 2
-    for option, line in zip(("--max-num-seqs", "--max-running-requests"), warnings, strict=True):
-        assert f"{option} {planned}" in shown
-        assert f"1.20 times as long, as far as the calibration was off at most, {planned} in flight take" in line
-        assert f"{option} {kept} keeps it" in line
-    # At the named batch even times that are longer by the factor keep the limit: planned for that limit alone, it fits.
+    # At the recommended batch even times that are longer by the factor keep the limit; of one page more they do not.
     harder = plan(run, *options[:-1], str(limit / margin["times_longer"]))
     assert harder["cards"][0]["batch_size"] == kept
+    rows = {row["batch_size"]: row["p95_seconds"]["value"] for row in harder["cards"][0]["batches"]}
+    assert margin["times_longer"] * rows[kept] <= limit
+    shown = run("plan", *options).out
+    text = " ".join(shown.split())
+    assert f"RECOMMENDED are {kept} pages in flight, the most that keep it even then" in text
+    beside = [re.split(r"  +", line.strip()) for line in shown.splitlines() if "even then" in line or "alone  " in line]
+    assert [(row[0], row[3]) for row in beside[-2:]] == [
+        (str(planned), "by the estimate alone"), (str(kept), "even then: recommended")
+    ]  # fmt: skip
+    for option in ("--max-num-seqs", "--max-running-requests"):
+        assert f"{option} {kept} \\" in shown
+        assert f"{option} {planned} " not in shown
+        assert f"# {option} {kept} keeps the limit of 60 s even if pages take 1.20 times as long" in shown
+    assert "WARNING" not in shown
 
 
 def test_without_an_engine_only_the_bound_is_said_and_said_once(run: Run) -> None:

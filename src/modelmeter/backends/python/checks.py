@@ -20,7 +20,7 @@ def check_sizes(function: str, signature: Signature) -> list[str]:
     plain = {size.name: size.minimum for size in sizes if size.target is None}
     sources = {size.name: size.minimum for size in sizes if size.target is not None}
     conditions = _checks.write_conditions(plain, sources)
-    minima = [f"{size.name}={size.minimum}" for size in sizes if size.target or size.minimum != 1]
+    minima = _checks.list_minima({size.name: size.minimum for size in sizes}, sources)
     arguments = [function, "locals()", *minima]
     call = f"check_again({', '.join(arguments)})"
     lines = ["    if not (", *fill_lines(" and ".join(conditions).split(" "), " " * 8)]

@@ -144,7 +144,9 @@ def ask_order(
     text = f"{of.words} {_write_growth(found, over)}"
     question = ask((of.quantity,), over, bounds=bounds)
     assert found.formula is not None
-    if not found.degree and not question.formulas[0].free_symbols:
+    if found.is_constant:
+        text = f"{of.words} is {words.write_number(found.coefficient or 0)}, whatever {over} is"
+    elif not found.degree and not question.formulas[0].free_symbols:
         text = f"{of.words} does not depend on {over}: it is {words.write_number(found.coefficient or 0)}"
     elif sympy.expand(question.formulas[0] - found.formula) == 0:
         text = f"{of.words} is {_write_growth(found, over).removeprefix('grows as ')}"

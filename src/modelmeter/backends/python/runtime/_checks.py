@@ -48,7 +48,7 @@ def write_checks(function: str, defaults: "Mapping[str, object]", constants: "Ma
     sources = {name: minimum for name, minimum in sizes.items() if name in open_sizes - late}
     lines = []
     if plain or sources:
-        minima = [f"{name}={least}" for name, least in sizes.items() if name not in late and needs_minimum(name, sizes)]
+        minima = list_minima({name: least for name, least in sizes.items() if name not in late}, sources)
         conditions = " and ".join(write_conditions(plain, sources))
         call = f"check_again({', '.join([function, 'locals()', *minima])})"
         lines += [f"    if not ({conditions}) and (found := {call}) is not None:", "        return found"]
@@ -60,9 +60,17 @@ def write_checks(function: str, defaults: "Mapping[str, object]", constants: "Ma
     return "".join(f"{line}\n" for line in lines)
 
 
-def needs_minimum(name: str, sizes: "Mapping[str, int]") -> bool:
-    """Tell whether the smallest value of a size has to be said: it may be left out, or is not 1."""
-    return name in SOURCES or sizes[name] != 1
+def list_minima(sizes: "Mapping[str, int]", sources: "Collection[str]") -> list[str]:
+    """Return the smallest values that a call names: of sizes that may be left out, and where it is not 1.
+
+    Parameters
+    ----------
+    sizes
+        The smallest value of each size, in order.
+    sources
+        Those that may be None, since another one can be given instead.
+    """
+    return [f"{name}={least}" for name, least in sizes.items() if name in sources or least != 1]
 
 
 def write_conditions(plain: "Mapping[str, int]", sources: "Mapping[str, int]") -> list[str]:

@@ -17,6 +17,13 @@ TRAINING_STEP: Final = "training_step"  # the names in modelmeter come with symp
 SERVER_STEPS: Final = ("step", "chunk")
 """What a serving engine runs: a step of sequences of different lengths, and a chunk of a prompt."""
 
+_LACKED: Final = {
+    TRAINING_STEP: "training step, which is known of models with layers of their own, and not of traced ones",
+    "step": "steps of a serving engine",
+    "chunk": "chunks of a prompt",
+}
+"""What some models have and others do not, in words."""
+
 CONTEXTS: Final = "contexts"
 """The argument of a step that is a list: how many tokens each sequence has."""
 
@@ -130,6 +137,11 @@ def find_functions(name: str, model: str = DEFAULT, *, general: bool = False) ->
     layers = costs.layers.CLASSES
     if name in layers:
         return {COST: getattr(costs.layers, name), FUSED_IO: getattr(costs.layers, f"{name}_{FUSED_IO}")}
+    if name in _LACKED:
+        raise UnknownNameError(
+            f"the evaluators of this model have no {_LACKED[name]}", place=model, found=name,
+            remedy=f"evaluate {' or '.join(list_stages(model))}, or a layer",
+        )  # fmt: skip
     raise unknown_name("stage or layer", name, (*list_whole(model), *steps, *layers), {*layers.values()})
 
 

@@ -162,3 +162,18 @@ def test_frozen_functions_equal_what_is_counted_by_hand(folder: Path) -> None:
     cost = costs.freeze("request", free=["decode_steps"], seq_len=37, batch_size=1)(1)
     assert cost.tensor_core_flops == count_prefill(37) + STEP_FLOPS
     assert cost.weight_bytes == 2 * PARAMETERS
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("training_step", "no training step"),
+        ("step", "no steps of a serving engine"),
+        ("chunk", "no chunks of a prompt"),
+    ],
+)
+def test_what_only_models_with_layers_of_their_own_have_is_refused_by_name(folder: Path, name: str, words: str) -> None:
+    problem = refuse("eval", name, "--model", str(folder))
+    assert words in problem
+    assert "prefill or decode or request" in problem
+    assert "\n" not in problem

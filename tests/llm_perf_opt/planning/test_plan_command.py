@@ -129,7 +129,7 @@ def test_settings_keep_the_limit_even_if_times_are_as_wrong_as_the_calibration(r
     # At the recommended batch even times that are longer by the factor keep the limit; of one page more they do not.
     harder = plan(run, *options[:-1], str(limit / margin["times_longer"]))
     assert harder["cards"][0]["batch_size"] == kept
-    rows = {row["batch_size"]: row["p95_seconds"]["value"] for row in harder["cards"][0]["batches"]}
+    rows = {row["batch_size"]: row["latency_seconds"]["p95"]["value"] for row in harder["cards"][0]["batches"]}
     assert margin["times_longer"] * rows[kept] <= limit
     shown = run("plan", *options).out
     text = " ".join(shown.split())

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from modelmeter.model.registry import forget_model
-from modelmeter.support.errors import CountError
+from modelmeter.support.errors import CountError, WorkloadError
 
 WINDOW = 131
 CONFIG: dict[str, Any] = {
@@ -106,6 +106,20 @@ def test_all_metrics_are_counted_on_both_sides_and_on_the_border(compilation: An
     assert WINDOW - 1 in prompts
     regions = {each.region.least for each in compilation.traced.runs["decode"].forwards}
     assert regions == {None, WINDOW}
+
+
+def test_plans_refuse_steps_that_are_not_linear_in_what_is_cached(costs: Any) -> None:
+    from llm_perf_opt.planning.evaluation import ServedModel
+
+    served = ServedModel(model="tiny-window")
+    # After 129 positions a step sees 130 keys, one less than the window.
+    step = sum(row.tensor_core_flops for row in served.list_step_work(3, 3 * 129).operators)
+    assert step == costs.decode(batch_size=3, seq_len=129, decode_steps=1).tensor_core_flops
+    for longest in (WINDOW - 1, WINDOW, 5000):
+        with pytest.raises(WorkloadError, match=r"a window of attention is full.*at most 129 positions before a step"):
+            served.check_contexts(longest)
+    with pytest.raises(WorkloadError, match="a window of attention is full"):
+        served.list_step_work(2, 2 * WINDOW)
 
 
 def test_a_window_that_is_too_short_for_symbols_is_refused() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -137,11 +139,14 @@ class ServedModel:
             The cached positions of all of them together, before the step; a fraction where it is a mean.
         modules
             Only the work of modules whose path fits this pattern, with ``*`` for anything.
-        """
-        names, stage = self.serving, self.serving.step_stage
 
-        # Without a prompt nothing is cached before the first step; the shortest prompt is the model's.
-        fewest = 0 if names.seq_len is None else self.costs.DIMENSIONS[names.seq_len].minimum
+        Raises
+        ------
+        WorkloadError
+            If the work is not linear up to the mean of them; see :meth:`check_contexts`.
+        """
+        stage, fewest = self.serving.step_stage, self._fewest_cached
+        self.check_contexts(math.ceil(Fraction(context_tokens) / batch_size))
         first, second = (
             [row for row in self._list_step_rows(batch_size, cached) if fnmatchcase(row.path, modules)]
             for cached in (fewest, fewest + 1)
@@ -173,6 +178,61 @@ class ServedModel:
             kind="other", tensor_core_flops=0, cuda_core_flops=0, io_bytes=apart, fused_io_bytes=0, launches=0
         )
         return evolve(work, operators=(*work.operators, positions))
+
+    @property
+    def _fewest_cached(self) -> int:
+        """The fewest positions before a step: none without a prompt, or the shortest one of the model."""
+        name = self.serving.seq_len
+        fewest: int = 0 if name is None else self.costs.DIMENSIONS[name].minimum
+        return fewest
+
+    def check_contexts(self, longest: int) -> None:
+        """Refuse steps of which the work is not linear in the positions that are cached before them.
+
+        Parameters
+        ----------
+        longest
+            The most positions that are cached before a step.
+
+        Raises
+        ------
+        WorkloadError
+            If it is not, as where a window of attention is full.
+        """
+        if longest <= self._linear_up_to[0]:
+            return
+        if self._is_linear_at(longest):
+            self._linear_up_to[0] = longest
+            return
+        fewest = self._fewest_cached
+        contexts = range(fewest, longest + 1)
+        most = contexts[bisect_left(contexts, True, key=lambda cached: not self._is_linear_at(cached)) - 1]
+        raise WorkloadError(
+            "a window of attention is full in a step, and plans are of steps that are linear in what is cached",
+            place=self.model, expected=f"at most {most} positions before a step", found=longest,
+            remedy="eval and sweep have the exact numbers of such requests",
+        )  # fmt: skip
+
+    @cached_property
+    def _linear_up_to(self) -> list[int]:
+        """Up to how many positions it was seen to be linear: one number, which grows."""
+        return [self._fewest_cached + 1]
+
+    @cached_property
+    def _first_steps(self) -> tuple[Sequence[Any], Sequence[Any]]:
+        """The rows of a step after the fewest positions, and after one more."""
+        first, second = (self._list_step_rows(1, self._fewest_cached + more) for more in (0, 1))
+        return first, second
+
+    def _is_linear_at(self, cached: int) -> bool:
+        """Tell whether a step after so many positions costs what two short ones and a line say."""
+        beyond = cached - self._fewest_cached
+        rows = zip(*self._first_steps, self._list_step_rows(1, cached), strict=True)
+        return all(
+            getattr(low, name) + (getattr(high, name) - getattr(low, name)) * beyond == getattr(row, name)
+            for low, high, row in rows
+            for name in _COUNTED
+        )
 
     def _list_step_rows(self, batch_size: int, cached: int) -> Sequence[Any]:
         """Return the rows of one step of sequences that each have so many cached positions before it."""

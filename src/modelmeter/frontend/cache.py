@@ -14,6 +14,7 @@ from attrs import frozen
 from torch import Tensor, nn
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
+from modelmeter.frontend.windows import REFERENCE_WINDOW
 from modelmeter.support.errors import CountError
 
 
@@ -110,6 +111,60 @@ class InPlaceWindow(DynamicSlidingWindowLayer):  # type: ignore[misc]  # transfo
         return self.keys[:, :, :stop], self.values[:, :, :stop]
 
 
+class InPlaceReference(DynamicLayer):  # type: ignore[misc]  # transformers ships no types
+    """Keeps all of a prompt, and behind it the last positions that were generated: a window of them less one.
+
+    Attributes
+    ----------
+    prefill_length
+        Positions of the prompt; None before there is one.
+    kept
+        What of its buffers is kept from one step to the next.
+    """
+
+    def __init__(self, sliding_window: int) -> None:
+        super().__init__()
+        self._layer_type = REFERENCE_WINDOW  # of the object: transformers would register a class that has it
+        self.sliding_window = sliding_window
+        self.prefill_length: Any = None
+        self.generated: Any = 0
+        self.kept: tuple[Tensor, ...] = ()
+        self.is_full = False
+
+    def get_seq_length(self) -> Any:
+        """Return how many positions there were."""
+        return 0 if self.prefill_length is None else self.prefill_length + self.generated
+
+    def get_mask_sizes(self, query_length: Any) -> tuple[Any, Any]:
+        """Return how many keys new positions see, and how many of those that were generated are gone."""
+        if self.prefill_length is None:
+            return query_length, 0
+        if self.is_full:
+            last = self.sliding_window - 1
+            return self.prefill_length + last + query_length, self.generated - last
+        return self.get_seq_length() + query_length, 0
+
+    def hold(self, keys: Tensor, values: Tensor, prompt: Any, generated: Any, *, is_full: bool) -> None:
+        """Take buffers with room for one more position; for a window behind the prompt where it is full."""
+        self.keys, self.values = self.kept = (keys, values)
+        self.prefill_length, self.generated, self.is_full = prompt, generated, is_full
+        self.is_initialized = True
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Cache keys and values, and return those that the new positions may see."""
+        if not self.is_initialized:
+            self.is_initialized, self.prefill_length = True, key_states.shape[-2]
+            self.keys, self.values = self.kept = (key_states, value_states)
+            return key_states, value_states
+        place = self.prefill_length if self.is_full else self.get_seq_length()
+        for buffer, states in ((self.keys, key_states), (self.values, value_states)):
+            buffer[:, :, place : place + 1].copy_(states)
+        self.generated += 1
+        if self.is_full:
+            self.kept = (self.keys[:, :, 1:], self.values[:, :, 1:])
+        return self.keys, self.values
+
+
 def make_cache(model: nn.Module) -> DynamicCache:
     """Return an empty cache for ``model``.
 
@@ -124,7 +179,9 @@ def make_cache(model: nn.Module) -> DynamicCache:
     return cache
 
 
-def _replace(layer: Any) -> InPlaceLayer | InPlaceWindow:
+def _replace(layer: Any) -> InPlaceLayer | InPlaceWindow | InPlaceReference:
+    if isinstance(layer, DynamicSlidingWindowLayer) and layer._layer_type == REFERENCE_WINDOW:
+        return InPlaceReference(layer.sliding_window)
     if type(layer) is DynamicLayer:
         return InPlaceLayer()
     if type(layer) is DynamicSlidingWindowLayer:
@@ -141,7 +198,7 @@ def list_tensors(cache: DynamicCache) -> list[Tensor]:
 
 
 def _list_kept(layer: Any) -> tuple[Tensor, ...]:
-    return layer.kept if isinstance(layer, InPlaceWindow) else (layer.keys, layer.values)
+    return layer.kept if isinstance(layer, InPlaceWindow | InPlaceReference) else (layer.keys, layer.values)
 
 
 def read_shapes(cache: DynamicCache) -> tuple[CachedShape | None, ...]:
@@ -158,23 +215,42 @@ def read_shapes(cache: DynamicCache) -> tuple[CachedShape | None, ...]:
 
 
 def fill_cache(
-    model: nn.Module, shapes: Sequence[CachedShape | None], *, batch_size: Any, length: Any, dtype: torch.dtype
+    model: nn.Module,
+    shapes: Sequence[CachedShape | None],
+    *,
+    batch_size: Any,
+    length: Any,
+    dtype: torch.dtype,
+    prompt: Any = None,
+    is_full: bool | None = None,
 ) -> DynamicCache:
-    """Return a cache with ``length`` positions of ``batch_size`` sequences in it, and room for one more."""
+    """Return a cache with ``length`` positions of ``batch_size`` sequences in it, and room for one more.
+
+    A window behind a ``prompt`` is full where ``is_full`` says so; without it, as numbers say.
+    """
     cache = make_cache(model)
     while len(cache.layers) < len(shapes):
         cache.layers.append(InPlaceLayer())
     for layer, shape in zip(cache.layers, shapes, strict=True):
         if shape is None:
             continue
-        is_full = isinstance(layer, InPlaceWindow) and bool(length >= layer.sliding_window - 1)
-        positions = layer.sliding_window if is_full else length + 1
+        fills = False
+        if isinstance(layer, InPlaceReference):
+            fills = bool(length - prompt >= layer.sliding_window - 1) if is_full is None else is_full
+            positions = prompt + layer.sliding_window if fills else length + 1
+        elif isinstance(layer, InPlaceWindow):
+            fills = bool(length >= layer.sliding_window - 1)
+            positions = layer.sliding_window if fills else length + 1
+        else:
+            positions = length + 1
         keys, values = (
             torch.empty(batch_size, heads, positions, channels, dtype=dtype, device="meta")
             for heads, channels in ((shape.key_heads, shape.key_channels), (shape.value_heads, shape.value_channels))
         )
-        if isinstance(layer, InPlaceWindow):
-            layer.hold(keys, values, length, is_full=is_full)
+        if isinstance(layer, InPlaceReference):
+            layer.hold(keys, values, prompt, length - prompt, is_full=fills)
+        elif isinstance(layer, InPlaceWindow):
+            layer.hold(keys, values, length, is_full=fills)
         else:
             layer.hold(keys, values, length)
     return cache

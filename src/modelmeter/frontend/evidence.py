@@ -21,7 +21,7 @@ from modelmeter.core.functions import Size
 from modelmeter.core.metrics import METRICS, PEAK
 from modelmeter.frontend.card import ImageSize
 from modelmeter.frontend.recording import record_forward
-from modelmeter.frontend.records import TracedForward, describe_sizes
+from modelmeter.frontend.records import NO_WINDOWS, TracedForward, Windows, describe_sizes
 from modelmeter.frontend.tracing import read_recording
 from modelmeter.graph.module_graph import ModuleGraph, join_path
 from modelmeter.layers.base import BaseLayer
@@ -73,7 +73,7 @@ def choose_points(
     count: int,
     *,
     images: Sequence[ImageSize] = (),
-    windows: Sequence[int] = (),
+    windows: Windows = NO_WINDOWS,
     longest: int | None = None,
 ) -> list[dict[str, int]]:
     """Return sizes to count at: a batch of one, the shortest prompt, and then such as chance has it.
@@ -95,7 +95,7 @@ def choose_points(
             }
         )  # fmt: skip
     beyond, border = _surround(windows, chance)
-    points = [*beyond, points[0], *border, *points[1:]][: count + 2 * len(windows)]
+    points = [*beyond, points[0], *border, *points[1:]][: count + 2 * len(beyond)]
     if longest is not None:
         for point in points:
             point["seq_len"] = min(point["seq_len"], longest // 2)
@@ -107,24 +107,25 @@ def choose_points(
     return points
 
 
-def _surround(windows: Sequence[int], chance: random.Random) -> tuple[list[dict[str, int]], list[dict[str, int]]]:
+def _surround(windows: Windows, chance: random.Random) -> tuple[list[dict[str, int]], list[dict[str, int]]]:
     """Return points beyond each window, and such as have one just full, or one position short of it.
 
     A step after a prompt of one position less than the window sees a window of them.
     """
     beyond, border = [], []
-    for window in windows:
-        beyond.append(
-            {
-                "batch_size": chance.randint(2, 7), "seq_len": window + chance.randint(1, 700),
-                "decode_steps": chance.randint(1, 300),
-            }
-        )  # fmt: skip
-        border += [
-            {"batch_size": chance.randint(2, 7), "seq_len": window - 1, "decode_steps": 1},
-            {"batch_size": chance.randint(2, 7), "seq_len": window, "decode_steps": 1},
-            {"batch_size": 1, "seq_len": window - 2, "decode_steps": 1},
-        ]
+
+    def draw(seq_len: int, decode_steps: int, batch_size: int | None = None) -> dict[str, int]:
+        return {
+            "batch_size": batch_size or chance.randint(2, 7), "seq_len": seq_len, "decode_steps": decode_steps
+        }  # fmt: skip
+
+    for window in windows.sizes:
+        beyond.append(draw(window + chance.randint(1, 700), chance.randint(1, 300)))
+        border += [draw(window - 1, 1), draw(window, 1), draw(window - 2, 1, batch_size=1)]
+    if windows.behind_prompt is not None:
+        window = windows.behind_prompt
+        beyond.append(draw(chance.randint(3, 700), window + chance.randint(1, 300)))
+        border += [draw(chance.randint(3, 700), steps) for steps in (window, window - 1, 2, window + 1)]
     return beyond, border
 
 

@@ -152,6 +152,25 @@ class TracedRun:
 
 
 @frozen(kw_only=True)
+class Windows:
+    """How many positions windows of attention hold.
+
+    Parameters
+    ----------
+    sizes
+        Of windows over all positions, in ascending order.
+    behind_prompt
+        Of a window over what was generated, in layers that keep all of the prompt.
+    """
+
+    sizes: tuple[int, ...] = ()
+    behind_prompt: int | None = None
+
+
+NO_WINDOWS = Windows()
+
+
+@frozen(kw_only=True)
 class GeneralForm:
     """The formulas of a traced model with sizes of its config as symbols.
 
@@ -211,7 +230,7 @@ class TracedModel:
     image_tokens
         The tokens of the images of a prompt, where it has any.
     windows
-        How many positions the windows of attention hold, in ascending order.
+        The windows of attention, if it has any.
     longest_context
         How many positions the code has room for, where their number has an end.
     conventions
@@ -234,7 +253,7 @@ class TracedModel:
     default_workload: Mapping[str, int]
     checks: str
     image_tokens: sympy.Expr | None = None
-    windows: tuple[int, ...] = ()
+    windows: Windows = NO_WINDOWS
     longest_context: int | None = None
     conventions: Mapping[str, str] = field(factory=dict)
     general: GeneralForm | None = None

@@ -73,11 +73,18 @@ def _call(model: nn.Module, tokens: Tensor, cache: DynamicCache) -> Callable[[],
     return run
 
 
-def prepare_decode(shapes: Sequence[CachedShape | None]) -> Prepare:
-    """Return how the forward of one token is made, with ``cached`` positions in the cache."""
+def prepare_decode(shapes: Sequence[CachedShape | None], *, is_full: bool | None = None) -> Prepare:
+    """Return how the forward of one token is made, with ``cached`` positions in the cache.
+
+    Where layers have a window behind the prompt, ``seq_len`` of the positions are of it, and ``is_full`` says whether
+    the others fill the window; without it, numbers say so.
+    """
 
     def prepare(model: nn.Module, sizes: Mapping[str, Any]) -> Forward:
-        cache = fill_cache(model, shapes, batch_size=sizes["batch_size"], length=sizes["cached"], dtype=_dtype(model))
+        cache = fill_cache(
+            model, shapes, batch_size=sizes["batch_size"], length=sizes["cached"], dtype=_dtype(model),
+            prompt=sizes.get("seq_len"), is_full=is_full,
+        )  # fmt: skip
         tokens = torch.empty(sizes["batch_size"], 1, dtype=torch.int64, device="meta")
         return Forward(model=model, run=_call(model, tokens, cache), cache=lambda: list_tensors(cache))
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import sympy
 from attrs import frozen
 from sympy.core.relational import Relational
 
-from modelmeter.frontend.records import EVERYWHERE, Region
+from modelmeter.frontend.records import EVERYWHERE, Region, Windows
 from modelmeter.support.errors import CountError
 
-LEAST_WINDOW = 16
+REFERENCE_WINDOW: Final = "reference_sliding_attention"
+"""What transformers calls layers that attend to all of a prompt, and to a window of what was generated after it."""
+
+LEAST_WINDOW: Final = 16
 """Of shorter windows, too few sizes are below the border for a symbol to stand for them."""
 
 
@@ -37,25 +40,47 @@ class TracedRegion:
         return f"a forward with symbols for sizes{words and f', where {words}'}"
 
 
-def find_windows(config: Any) -> tuple[int, ...]:
-    """Return how many positions the windows of attention of a config hold, in ascending order.
+def find_windows(config: Any) -> Windows:
+    """Return how many positions the windows of attention of a config hold.
 
     Raises
     ------
     CountError
-        If one is too short.
+        If one is too short, or windows are of two kinds.
     """
     text = config.get_text_config()
     sizes = [getattr(text, name, None) for name in ("sliding_window", "attention_chunk_size")]
-    found = sorted({size for size in sizes if type(size) is int and size > 0})
+    found = tuple(sorted({size for size in sizes if type(size) is int and size > 0}))
     if found and found[0] < LEAST_WINDOW:
         raise CountError("a window of attention is too short", expected=f"at least {LEAST_WINDOW}", found=found[0])
-    return tuple(found)
+    kinds = getattr(text, "layer_types", None) or ()
+    if REFERENCE_WINDOW not in kinds:
+        return Windows(sizes=found)
+    others = set(kinds) - {REFERENCE_WINDOW, "full_attention"}
+    if others or len(found) != 1:
+        raise CountError("layers have windows of several kinds", expected=REFERENCE_WINDOW, found=sorted(others))
+    return Windows(behind_prompt=found[0])
 
 
-def cut_windows(windows: tuple[int, ...], longest: int | None) -> tuple[int, ...]:
-    """Return the windows that are ever full, where a context has an end."""
-    return tuple(window for window in windows if longest is None or window < longest)
+def list_step_regions(step: sympy.Symbol, window: int) -> Iterator[tuple[bool, TracedRegion]]:
+    """Yield the regions of steps with a window over what was generated, and whether it is full there."""
+    yield False, TracedRegion(region=Region(size=step, most=window - 1))
+    yield True, TracedRegion(region=Region(size=step, least=window))
+
+
+def cut_windows(windows: Windows, longest: int | None) -> Windows:
+    """Return the windows that are ever full, where a context has an end.
+
+    Raises
+    ------
+    CountError
+        If it has one and a window is over what is generated: its steps were not traced up to there.
+    """
+    if longest is None:
+        return windows
+    if windows.behind_prompt is not None:
+        raise CountError("a context with an end has a window behind its prompt", expected="one of them", found=longest)
+    return Windows(sizes=tuple(window for window in windows.sizes if window < longest))
 
 
 def list_regions(
@@ -88,14 +113,21 @@ def list_regions(
         yield TracedRegion(region=region, assumed=(*from_least, *(to_most or to_longest)))
 
 
-def describe_windows(windows: tuple[int, ...]) -> dict[str, str]:
+def describe_windows(windows: Windows) -> dict[str, str]:
     """Return the counting rule for windows, where there are any."""
-    if not windows:
+    traced = "traced on both sides of where it is full, and the formulas have both"
+    keeps = "``DynamicCache`` of transformers does"
+    if windows.behind_prompt is not None:
+        return {
+            "Windows": f"A layer keeps all of the prompt, and a window of {windows.behind_prompt} positions over "
+            f"what is generated: it was {traced}. A step sees the prompt and the window, its own position among them; between "
+            "two steps a layer keeps one position less, as the cache of transformers for such layers does."
+        }
+    if not windows.sizes:
         return {}
-    sizes = " and ".join(map(str, windows))
+    sizes = " and ".join(map(str, windows.sizes))
     return {
-        "Windows": f"Layers with a window of {sizes} positions were traced on both sides of where it is full, and the "
-        "formulas have both. A prompt is multiplied as a whole, with a mask, as the modules do. A step sees the "
-        "positions of the window, its own among them; between two steps a layer keeps one position less, as "
-        "``DynamicCache`` of transformers does."
+        "Windows": f"Where layers have a window of {sizes} positions, it was {traced}. A prompt is multiplied as a "
+        "whole, with a mask, as the modules do. A step sees the positions of the window, its own among them; between "
+        f"two steps a layer keeps one position less, as {keeps}."
     }

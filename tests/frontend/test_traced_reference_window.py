@@ -6,6 +6,7 @@ What is expected is arithmetic, and what FlopCounterMode and the cache of transf
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from modelmeter.core.evaluate import evaluate
 from modelmeter.frontend.card import Card
 from modelmeter.model.registry import forget_model
+from modelmeter.support.errors import CountError, WorkloadError
 
 WINDOW = 29
 TEXT: dict[str, Any] = {
@@ -83,6 +85,21 @@ def _make_config() -> Any:
     return make_config(fields, CARD.title, place=CARD.name, is_carded=True).config
 
 
+def test_plans_refuse_steps_that_fill_the_window(compilation: Any, tmp_path: Path) -> None:
+    from llm_perf_opt.planning.evaluation import ServedModel
+    from modelmeter.compiler import emit_files
+    from modelmeter.support.generated_files import write_files
+
+    write_files(emit_files(compilation.compiled), tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path))
+        steps = ServedModel(model="tiny-reference").linear_steps
+        steps.check_run(500, WINDOW - 1)
+        for count in (WINDOW, 300):
+            with pytest.raises(WorkloadError, match=rf"a window of attention is full.*at most {WINDOW - 1} steps"):
+                steps.check_run(47, count)
+
+
 def test_all_metrics_are_counted_on_both_sides_and_on_the_border(compilation: Any) -> None:
     steps = {each.sizes["decode_steps"] for each in compilation.checked if each.stage == "decode"}
     assert {WINDOW, WINDOW - 1} <= steps
@@ -94,7 +111,6 @@ def test_all_metrics_are_counted_on_both_sides_and_on_the_border(compilation: An
 def test_layers_with_windows_of_several_kinds_are_refused() -> None:
     pytest.importorskip("transformers")
     from modelmeter.frontend.windows import find_windows
-    from modelmeter.support.errors import CountError
 
     config = _make_config()
     config.get_text_config().layer_types = ["reference_sliding_attention", "sliding_attention"]

@@ -117,7 +117,7 @@ def test_plans_refuse_steps_that_are_not_linear_in_what_is_cached(costs: Any) ->
     assert step == costs.decode(batch_size=3, seq_len=129, decode_steps=1).tensor_core_flops
     for longest in (WINDOW - 1, WINDOW, 5000):
         with pytest.raises(WorkloadError, match=r"a window of attention is full.*at most 129 positions before a step"):
-            served.check_contexts(longest)
+            served.linear_steps.check_step(longest)
     with pytest.raises(WorkloadError, match="a window of attention is full"):
         served.list_step_work(2, 2 * WINDOW)
 

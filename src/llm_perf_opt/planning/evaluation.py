@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -14,14 +13,12 @@ from attrs import evolve, field, frozen
 
 from llm_perf_opt.data.rationals import Rational
 from llm_perf_opt.evaluators import PEAK, SERVER_STEPS, find_defaults, load_costs
+from llm_perf_opt.planning.linear_steps import COUNTED, LinearSteps
 from llm_perf_opt.planning.parallel import BITS_PER_BYTE, Degrees, Partition
 from llm_perf_opt.planning.work import UNFUSED_OPERATORS, OperatorWork, StageWork, find_kind
 from modelmeter.model.registry import DEFAULT
 from modelmeter.model.serving import Serving, find_serving
 from modelmeter.support.errors import WorkloadError
-
-_COUNTED = ("calls", "tensor_core_flops", "cuda_core_flops", "io_bits")
-"""What a row of a breakdown has that adds up over steps."""
 
 
 def _as_bits(bits: Mapping[str, Rational]) -> dict[str, Rational]:
@@ -143,10 +140,10 @@ class ServedModel:
         Raises
         ------
         WorkloadError
-            If the work is not linear up to the mean of them; see :meth:`check_contexts`.
+            If the work is not linear up to the mean of them; see :class:`LinearSteps`.
         """
         stage, fewest = self.serving.step_stage, self._fewest_cached
-        self.check_contexts(math.ceil(Fraction(context_tokens) / batch_size))
+        self.linear_steps.check_step(math.ceil(Fraction(context_tokens) / batch_size))
         first, second = (
             [row for row in self._list_step_rows(batch_size, cached) if fnmatchcase(row.path, modules)]
             for cached in (fewest, fewest + 1)
@@ -186,66 +183,36 @@ class ServedModel:
         fewest: int = 0 if name is None else self.costs.DIMENSIONS[name].minimum
         return fewest
 
-    def check_contexts(self, longest: int) -> None:
-        """Refuse steps of which the work is not linear in the positions that are cached before them.
-
-        Parameters
-        ----------
-        longest
-            The most positions that are cached before a step.
-
-        Raises
-        ------
-        WorkloadError
-            If it is not, as where a window of attention is full.
-        """
-        if longest <= self._linear_up_to[0]:
-            return
-        if self._is_linear_at(longest):
-            self._linear_up_to[0] = longest
-            return
-        fewest = self._fewest_cached
-        contexts = range(fewest, longest + 1)
-        most = contexts[bisect_left(contexts, True, key=lambda cached: not self._is_linear_at(cached)) - 1]
-        raise WorkloadError(
-            "a window of attention is full in a step, and plans are of steps that are linear in what is cached",
-            place=self.model, expected=f"at most {most} positions before a step", found=longest,
-            remedy="eval and sweep have the exact numbers of such requests",
-        )  # fmt: skip
-
     @cached_property
-    def _linear_up_to(self) -> list[int]:
-        """Up to how many positions it was seen to be linear: one number, which grows."""
-        return [self._fewest_cached + 1]
-
-    @cached_property
-    def _first_steps(self) -> tuple[Sequence[Any], Sequence[Any]]:
-        """The rows of a step after the fewest positions, and after one more."""
-        first, second = (self._list_step_rows(1, self._fewest_cached + more) for more in (0, 1))
-        return first, second
-
-    def _is_linear_at(self, cached: int) -> bool:
-        """Tell whether a step after so many positions costs what two short ones and a line say."""
-        beyond = cached - self._fewest_cached
-        rows = zip(*self._first_steps, self._list_step_rows(1, cached), strict=True)
-        return all(
-            getattr(low, name) + (getattr(high, name) - getattr(low, name)) * beyond == getattr(row, name)
-            for low, high, row in rows
-            for name in _COUNTED
+    def linear_steps(self) -> LinearSteps:
+        """Up to where steps are linear in what is cached."""
+        return LinearSteps(
+            model=self.model,
+            fewest=self._fewest_cached,
+            list_rows=lambda *run: self._list_step_rows(1, *run),
+            measure_cache=self._measure_cache,
         )
 
-    def _list_step_rows(self, batch_size: int, cached: int) -> Sequence[Any]:
-        """Return the rows of one step of sequences that each have so many cached positions before it."""
+    def _measure_cache(self, cached: int, steps: int) -> int:
+        """Return the bytes that eight sequences cache: they are whole at any whole number of bits."""
+        names = self.serving
+        prompt = {"seq_len": cached} if names.prompt_stage is not None else {}
+        sizes = names.name_sizes(batch_size=BITS_PER_BYTE, steps=steps, **prompt)
+        found: int = self.evaluate(names.step_stage, **sizes).kv_cache_bytes
+        return found
+
+    def _list_step_rows(self, batch_size: int, cached: int, steps: int = 1) -> Sequence[Any]:
+        """Return the rows of steps of sequences that each have so many cached positions before them."""
         names, stage = self.serving, self.serving.step_stage
         if names.prompt_stage is not None:
-            return self._list_rows(stage, names.name_sizes(batch_size=batch_size, seq_len=cached, steps=1))
-        # Of a stage that reads what its steps wrote: its steps up to this one, less those before.
+            return self._list_rows(stage, names.name_sizes(batch_size=batch_size, seq_len=cached, steps=steps))
+        # Of a stage that reads what its steps wrote: its steps up to these, less those before.
         after, before = (
-            self._list_rows(stage, names.name_sizes(batch_size=batch_size, steps=steps))
-            for steps in (cached + 1, cached)
+            self._list_rows(stage, names.name_sizes(batch_size=batch_size, steps=count))
+            for count in (cached + steps, cached)
         )
         return [
-            row._replace(**{name: getattr(row, name) - getattr(less, name) for name in _COUNTED})
+            row._replace(**{name: getattr(row, name) - getattr(less, name) for name in COUNTED})
             for row, less in zip(after, before, strict=True)
         ]
 

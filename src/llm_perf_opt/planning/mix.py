@@ -126,7 +126,7 @@ class PageMix:
         """
         for group in self.prompts:
             self._evaluate(group.page, group.steps[-1])
-        self.model.check_contexts(self.most_cached_tokens - 1)
+            self.model.linear_steps.check_run(group.page.seq_len, group.steps[-1])
 
     @cached_property
     def views(self) -> Mapping[ViewSizes, int]:

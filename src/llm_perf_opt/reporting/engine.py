@@ -92,5 +92,5 @@ def _list_calls(evaluation: Evaluation, model: str) -> Iterator[tuple[RunStage, 
         steps, batch_size = int(sizes[names.steps]), int(sizes[names.batch_size])
         prompt = 0 if names.seq_len is None else sizes[names.seq_len]
         mean = prompt + Fraction(steps - 1, 2)
-        served.check_contexts(int(prompt) + steps - 1)
+        served.linear_steps.check_run(int(prompt), steps)
         yield stage, [(served.list_step_work(batch_size, batch_size * mean), steps)] if steps else []

@@ -138,11 +138,6 @@ DEEPSEEK_OCR_2: Final = Card(
     tile_tokens=12 * 12 * NUM_TILES,
 )  # fmt: skip
 
-_REFERENCE_WINDOW = (
-    "UnlimitedOcrDynamicReferenceSlidingWindowLayer, a cache of the prompt and of a window after it, in "
-    "models/unlimited_ocr/modeling_unlimited_ocr.py:1297"
-)
-
 UNLIMITED_OCR: Final = Card(
     name="unlimited-ocr",
     title="Unlimited-OCR",
@@ -162,7 +157,6 @@ UNLIMITED_OCR: Final = Card(
     ),
     image_tokens=sympy.Integer(16 * 17 + 1),
     tile_tokens=NUM_IMAGES * HAS_TILE_GRID * 10 * NUM_HEIGHT_TILES * (10 * NUM_WIDTH_TILES + 1),
-    refused={"prefill": _REFERENCE_WINDOW, "decode": _REFERENCE_WINDOW},
     remarks="the sizes are the defaults of its class",
 )  # fmt: skip
 

@@ -120,8 +120,8 @@ def describe_windows(windows: Windows) -> dict[str, str]:
     if windows.behind_prompt is not None:
         return {
             "Windows": f"A layer keeps all of the prompt, and a window of {windows.behind_prompt} positions over "
-            f"what is generated: it was {traced}. A step sees the prompt and the window, its own position among them; between "
-            "two steps a layer keeps one position less, as the cache of transformers for such layers does."
+            f"what is generated: it was {traced}. A step sees the prompt and the window, its own position among them; "
+            "between two steps a layer keeps one position less, as the cache of transformers for such layers does."
         }
     if not windows.sizes:
         return {}

@@ -77,6 +77,7 @@ WITH_TORCH = (
             "modules",
             "real_integers",
             "recording",
+            "text_parts",
             "tracing",
             "views",
             "vision",

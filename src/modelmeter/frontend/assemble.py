@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-import sympy
 import torch
 from attrs import evolve
 from torch import nn
@@ -30,19 +29,13 @@ from modelmeter.frontend.definition import (
 from modelmeter.frontend.experts import ExpertCosts, describe_experts, learn_experts
 from modelmeter.frontend.modules import Depth, add_tower, build_modules, choose_depth, count_own_parameters
 from modelmeter.frontend.positions import describe_positions, limit_context
-from modelmeter.frontend.records import TracedForward, TracedModel, TracedRun, Windows, substitute_forward
+from modelmeter.frontend.records import TracedForward, TracedModel, TracedRun, substitute_forward
 from modelmeter.frontend.refusals import name_line
 from modelmeter.frontend.regions import merge_alike, merge_regions
+from modelmeter.frontend.text_parts import CACHED, split_stage
 from modelmeter.frontend.tracing import StageForward, prepare_decode, prepare_prefill, trace_forward
 from modelmeter.frontend.vision import run_vision, trace_vision
-from modelmeter.frontend.windows import (
-    TracedRegion,
-    cut_windows,
-    describe_windows,
-    find_windows,
-    list_regions,
-    list_step_regions,
-)
+from modelmeter.frontend.windows import TracedRegion, cut_windows, describe_windows, find_windows
 from modelmeter.graph.module_graph import ModuleGraph, ModuleNode, join_path, name_group
 from modelmeter.graph.trace import trace_modules
 from modelmeter.support.errors import CountError
@@ -84,7 +77,7 @@ def trace_model(
         found = {}
         for name, stage in list_stages(shapes).items():
             begin(f"trace {name}")
-            forwards = _trace_parts(depth, _split_stage(name, stage, shapes, cut_windows(windows, longest), longest))
+            forwards = _trace_parts(depth, split_stage(name, stage, shapes, cut_windows(windows, longest), longest))
             found[name] = TracedRun(stage=TEXT_STAGES[name], forwards=forwards)
         return found
 
@@ -153,10 +146,6 @@ def list_stages(shapes: Sequence[CachedShape | None]) -> dict[str, StageForward]
     }
 
 
-CACHED = sympy.Symbol("cached", integer=True, positive=True)
-"""Positions in the cache when a step begins: ``seq_len + decode_step - 1``."""
-
-
 def _trace_parts(depth: Depth, parts: Iterable[tuple[StageForward, TracedRegion]]) -> tuple[TracedForward, ...]:
     """Return the traces for a batch of several and of one in each region, or one trace where they say the same."""
     batch_size = TEXT_DIMENSIONS.symbol("batch_size")
@@ -180,23 +169,6 @@ def _trace_parts(depth: Depth, parts: Iterable[tuple[StageForward, TracedRegion]
     ]
     steps = TEXT_DIMENSIONS.symbol("seq_len") + TEXT_DIMENSIONS.symbol("decode_step") - 1
     return tuple(substitute_forward(forward, {CACHED: steps}) for forward in merge_regions(regions))
-
-
-def _split_stage(
-    name: str, stage: StageForward, shapes: Sequence[CachedShape | None], windows: Windows, longest: int | None
-) -> Iterator[tuple[StageForward, TracedRegion]]:
-    """Yield the forwards of a stage in all regions of its sizes."""
-    prompt, step = TEXT_DIMENSIONS.symbol("seq_len"), TEXT_DIMENSIONS.symbol("decode_step")
-    if name == PREFILL:
-        for part in list_regions(prompt, prompt, windows.sizes, longest):
-            yield stage, part
-    elif windows.behind_prompt is None:
-        for part in list_regions(CACHED, CACHED + 1, windows.sizes, longest):
-            yield stage, part
-    else:
-        sizes = {**stage.sizes, "seq_len": prompt}
-        for is_full, region in list_step_regions(step, windows.behind_prompt):
-            yield evolve(stage, prepare=prepare_decode(shapes, is_full=is_full), sizes=sizes), region
 
 
 def _build_shallow(depth: Depth) -> nn.Module:

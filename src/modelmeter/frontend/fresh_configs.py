@@ -78,7 +78,9 @@ def _draw(family: Family, chance: random.Random) -> dict[str, int]:
 
 def _draw_workload(traced: TracedModel, chance: random.Random, number: int) -> dict[str, int]:
     """Return a step or a prompt: first of a single sequence, every other one beyond all windows of attention."""
-    beyond = max(traced.windows, default=0) if number % 2 else 0
+    if traced.windows.behind_prompt is not None:
+        raise CountError("configs of other sizes are not compared where a window is behind the prompt")
+    beyond = max(traced.windows.sizes, default=0) if number % 2 else 0
     return {
         "batch_size": chance.randint(2, 7) if number else 1, "seq_len": beyond + chance.randint(3, 31),
         "decode_step": 1, "decode_steps": 1, "max_new_tokens": 2,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import permutations
+from itertools import chain, compress, permutations
 from math import gcd
 
 import sympy
@@ -61,11 +62,12 @@ def _factor(terms: Terms, generators: Sequence[sympy.Expr]) -> sympy.Expr:
     if any(common):
         content = gcd(*terms.values())
         inner = {
-            tuple(exponent - shared for exponent, shared in zip(exponents, common, strict=True)): coefficient // content
+            tuple(map(operator.sub, exponents, common)): coefficient // content
             for exponents, coefficient in terms.items()
         }
         return sympy.Mul(content, _monomial(common, generators), _factor(inner, generators))
-    occurrences = Counter(place for exponents in terms for place, exponent in enumerate(exponents) if exponent)
+    places = range(len(generators))
+    occurrences = Counter(chain.from_iterable(compress(places, exponents) for exponents in terms))
     most = max(occurrences, key=lambda place: (occurrences[place], -place), default=0)
     if occurrences[most] < 2:
         return sympy.Add(*(coefficient * _monomial(exponents, generators) for exponents, coefficient in terms.items()))
@@ -75,9 +77,8 @@ def _factor(terms: Terms, generators: Sequence[sympy.Expr]) -> sympy.Expr:
 
 
 def _monomial(exponents: tuple[int, ...], generators: Sequence[sympy.Expr]) -> sympy.Expr:
-    return sympy.Mul(
-        *(generator**exponent for generator, exponent in zip(generators, exponents, strict=True) if exponent)
-    )
+    factors = compress(zip(generators, exponents, strict=True), exponents)  # most exponents are 0
+    return sympy.Mul(*(generator if exponent == 1 else generator**exponent for generator, exponent in factors))
 
 
 def _differences(polynomial: PolyElement, pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -137,13 +137,15 @@ def describe_programs(package: EvaluatorPackage, formulas: Iterable[PublishedFor
 
 def _list_functions(document: Any) -> Iterator[str]:
     """Yield the functions that the nodes and factors of a part of the document call: lists that begin with one."""
-    if isinstance(document, Mapping):
-        document = list(document.values())
-    if isinstance(document, list | tuple):
-        if document and isinstance(document[0], str) and document[0] in FUNCTIONS:
-            yield document[0]
-        for part in document:
-            yield from _list_functions(part)
+    pending = [document]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, Mapping):
+            pending += part.values()
+        elif isinstance(part, list | tuple) and part:
+            if isinstance(part[0], str) and part[0] in FUNCTIONS:
+                yield part[0]
+            pending += [inner for inner in part if not isinstance(inner, str)]
 
 
 @frozen(kw_only=True)

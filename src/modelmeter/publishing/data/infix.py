@@ -32,9 +32,8 @@ class InfixPrinter(StrPrinter):  # type: ignore[misc]  # sympy has no types
 
     def _as_ordered_terms(self, expr: sympy.Expr, order: str | None = None) -> list[sympy.Expr]:
         terms = sympy.Add.make_args(expr)
-        if len(terms) == 2:  # sympy has an exception for some of these
-            ordered: list[sympy.Expr] = super()._as_ordered_terms(expr, order=order)
-            return ordered
+        if len(terms) == 2 and _is_less(*(pair := sorted(terms, key=lambda term: not term.is_Number))):
+            return pair
         parts = [(term, *self._split(term)) for term in terms]
         bases = sorted({base for _, _, powers in parts for base in powers}, key=self._sort_key)
         return [
@@ -56,3 +55,9 @@ class InfixPrinter(StrPrinter):  # type: ignore[misc]  # sympy has no types
         if base not in self._keys:
             self._keys[base] = default_sort_key(base)
         return self._keys[base]
+
+
+def _is_less(number: sympy.Expr, product: sympy.Expr) -> bool:
+    """Tell whether a sum is a number less a multiple of one factor, which is not written the other way round."""
+    factors = sympy.Mul.make_args(product)
+    return bool(number.is_Number and number.is_positive and len(factors) == 2 and factors[0].is_negative)

@@ -19,7 +19,7 @@ from modelmeter.frontend.config import ModelConfig, make_config, read_model_conf
 from modelmeter.frontend.definition import VISION, define_model
 from modelmeter.frontend.evidence import Checked, check_stage, choose_points, describe_checks
 from modelmeter.frontend.general import add_general
-from modelmeter.frontend.modules import Depth, build_modules
+from modelmeter.frontend.modules import Depth, build_modules, count_layers
 from modelmeter.frontend.page_rules import PAGE_RULES, PageRule
 from modelmeter.frontend.records import TracedModel, describe_sizes
 from modelmeter.frontend.serving import list_beside, make_serving
@@ -201,7 +201,7 @@ def _check_points(
 ) -> list[Checked]:
     model = build_modules(config, dtype=dtype, class_name=card.class_name if card else DEFAULT_CLASS)
     tower = card.tower if card else None
-    stages, layers = list_stages(learn_cache(model)), config.get_text_config().num_hidden_layers
+    stages, layers = list_stages(learn_cache(model)), count_layers(config)
 
     def make(module: nn.Module, stage: str, sizes: Mapping[str, int]) -> Forward:
         if tower is not None and stage == VISION:

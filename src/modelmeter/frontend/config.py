@@ -131,7 +131,7 @@ def make_config(
 
 
 def _check_config(config: PreTrainedConfig, place: str) -> None:
-    text = config.get_text_config()
+    text = config.get_text_config(decoder=True)
     layers = getattr(text, "num_hidden_layers", None)
     if type(layers) is not int:
         raise ArchitectureError("the config has no number of layers", place=place, expected="num_hidden_layers")

@@ -20,7 +20,7 @@ COUNTS: Final = (
     "vocab_size", "moe_intermediate_size", "num_experts", "n_routed_experts", "num_local_experts",
     "num_experts_per_tok", "q_lora_rank", "kv_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim",
 )  # fmt: skip
-"""Keys that are whole numbers of at least 1 wherever they are given."""
+"""Keys that are whole numbers of at least 1 wherever they are given, or lists of such, one for each layer."""
 
 
 def read_fields(path: str) -> dict[str, Any]:
@@ -64,10 +64,18 @@ def _check_numbers(fields: Mapping[str, Any], place: str) -> None:
             raise ArchitectureError(
                 "a size is out of range", place=where, expected=f"at most {LARGEST_SIZE}", found=clip(value)
             )
-        elif key in COUNTS and value is not None and (type(value) is not int or value < 1):
+        elif key in COUNTS and value is not None and not all(map(_is_count, _list_sizes(value))):
             raise ArchitectureError("a size is not a whole number of at least 1", place=where, found=clip(value))
-        elif key == "num_hidden_layers" and value is not None:
+        elif key == "num_hidden_layers" and type(value) is int:
             check_depth(value, where)
+
+
+def _list_sizes(value: object) -> list[object]:
+    return list(value) if isinstance(value, list) and value else [value]
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 1 <= value <= LARGEST_SIZE
 
 
 def check_depth(layers: int, place: str) -> None:

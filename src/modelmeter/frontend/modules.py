@@ -60,6 +60,14 @@ def count_own_parameters(model: nn.Module) -> dict[str, int]:
     return own
 
 
+def count_layers(config: PreTrainedConfig) -> int:
+    """Return how many decoder layers a config has, whose encoder beside them may have another number."""
+    text = config.get_text_config(decoder=True)
+    beside = vars(text).get("decoder_layers")
+    count: int = beside if type(beside) is int else text.num_hidden_layers
+    return count
+
+
 def find_layers(model: nn.Module, count: int) -> str:
     """Return the path of the list of ``count`` decoder layers.
 
@@ -127,7 +135,7 @@ def choose_depth(config: PreTrainedConfig, model: nn.Module, *, class_name: str 
     ArchitectureError
         If it has others.
     """
-    count = config.get_text_config().num_hidden_layers
+    count = count_layers(config)
     layers = find_layers(model, count)
     numbers: dict[Hashable, int] = {}
     described = [describe_kind(layer) for layer in model.get_submodule(layers).children()]
@@ -198,7 +206,10 @@ def _find_stack(
 
 
 def cut_config(config: PreTrainedConfig, depth: int) -> PreTrainedConfig:
-    """Return the config of a model of the first ``depth`` layers: lists of one entry for each layer are cut."""
+    """Return the config of a model of the first ``depth`` layers: lists of one entry for each layer are cut.
+
+    So are mappings from the number of a layer to what it has of its own.
+    """
     fields = config.to_dict()
     text = fields["text_config"] if isinstance(fields.get("text_config"), dict) else fields
     key = config.get_text_config().attribute_map.get("num_hidden_layers", "num_hidden_layers")
@@ -206,5 +217,9 @@ def cut_config(config: PreTrainedConfig, depth: int) -> PreTrainedConfig:
     for name, value in text.items():
         if isinstance(value, list) and len(value) == count:
             text[name] = value[:depth]
-    text[key] = depth
+        elif isinstance(value, dict) and value and all(str(layer).isdecimal() for layer in value):
+            text[name] = {layer: own for layer, own in value.items() if int(layer) < depth}
+    for each in (key, "decoder_layers"):
+        if each in text:
+            text[each] = depth
     return type(config).from_dict(fields)

@@ -108,8 +108,13 @@ def check_size(name: str, value: object, minimum: int) -> int:
         where = " where it varies: only a width that is known may be a fraction" if varies else ""
         raise TypeError(f"{name} must be an integer{where}, not {type(value).__name__} {show(value)}") from None
     if size < minimum:
-        raise CostError(f"{name} must be at least {minimum}, not {show(size)}")
+        raise CostError(f"{name} must be at least {minimum}, not {show(size)}{explain_minimum(minimum)}")
     return size
+
+
+def explain_minimum(minimum: int) -> str:
+    """Return why a size cannot be smaller, where it is not that nothing is none."""
+    return ": with less, the code of the model does something else" if minimum > 1 else ""
 
 
 def check_bits(name: str, value: object, minimum: int) -> int:

@@ -56,6 +56,7 @@ class Dimension:
             raise error(
                 "a size is not a whole number in range", place=self.name,
                 expected=f"an integer of at least {self.minimum}", found=value,
+                remedy="with less, the code of the model does something else" if self.minimum > 1 else "",
             )  # fmt: skip
 
 

@@ -67,7 +67,10 @@ function toInteger(name, value, kind = "an integer") {
 /** A size as a BigInt, or the error that says what is wrong with it. */
 export function checkSize(name, value, minimum) {
   const size = toInteger(name, value);
-  if (size < minimum) throw new CostError(`${name} must be at least ${minimum}, not ${show(size)}`);
+  if (size < minimum) {
+    const reason = minimum > 1n ? ": with less, the code of the model does something else" : "";
+    throw new CostError(`${name} must be at least ${minimum}, not ${show(size)}${reason}`);
+  }
   return size;
 }
 

@@ -19,7 +19,7 @@ from ._plan import Known, Overflow, make_plan, trace_bounded
 from ._polynomials import Range
 from ._program import check_names, find_formulas, sizes_of
 from ._runtime import Cost as IntegerCost
-from ._runtime import CostError, check_routing, check_size, refuse_sum, show
+from ._runtime import CostError, check_routing, check_size, explain_minimum, refuse_sum, show
 from ._sizes import Size
 from ._tape import INT64_MAX, Axes
 
@@ -96,7 +96,7 @@ def range_of_size(name: str, array: Array, minimum: int) -> Range:
     """Return the smallest and the largest value of an array that is not empty, checked."""
     low, high = join_ranges(ranges_of(array))
     if low < minimum:
-        raise CostError(f"{name} must be at least {minimum}, not {show(low)}")
+        raise CostError(f"{name} must be at least {minimum}, not {show(low)}{explain_minimum(minimum)}")
     return low, high
 
 

@@ -180,7 +180,7 @@ def test_all_stages_are_those_of_a_request(javascript: JavaScriptPackage) -> Non
         ("plain", {"depth": 5}, "plain() got an unexpected keyword argument 'depth'"),
         ("plain_bytes", {"depth": 5}, "plain_bytes() got an unexpected keyword argument 'depth'"),
         ("plain", {"rows": 0}, "rows must be at least 1, not 0"),
-        ("deep", {"rows": 1}, "rows must be at least 2, not 1"),
+        ("deep", {"rows": 1}, "rows must be at least 2, not 1: with less, the code of the model does something else"),
         ("whole", {"cells": 5}, "cells must be at least area: 5 < 12"),
         ("whole", {"cells": 13, "limit": 9}, "cells must be area + limit - 1 where both are given: 13 is not 20"),
         ("whole", {"columns": 5}, "columns must be a multiple of 2: 5 and 2"),

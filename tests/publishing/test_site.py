@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 import deepseek_ocr_costs as costs
 from llm_perf_opt.cli import app
-from llm_perf_opt.commands.publish import build_files
+from llm_perf_opt.commands.publish import _compare, build_files
+from llm_perf_opt.reporting.folder import write_folder
 from llm_perf_opt.reporting.manifest import MANIFEST
 from modelmeter.analysis.evidence import Evidence
 from modelmeter.backends.javascript.render import render_package
@@ -312,6 +313,23 @@ def test_the_site_is_the_same_on_another_hash_seed_and_a_changed_byte_is_found(
     assert isinstance(found.exception, OutputError)
     assert "found index.html, assets/site.css;" in str(found.exception)
     assert not (folder / "assets/site.css").exists(), "a check writes nothing"
+
+
+def test_a_check_names_the_pages_that_the_site_no_longer_has(tmp_path: Path, site: dict[str, bytes]) -> None:
+    """A page in the list of files, also where it was changed since; a page with our mark; and no file of others."""
+    files = {"index.html": site["index.html"], "layers/linear.html": site["layers/linear.html"]}
+    others = {"old.html": b"old", "changed.html": b"changed"}
+    write_folder(tmp_path, {**files, **others}, command="publish")
+    _compare({**files, **others}, tmp_path)
+    (tmp_path / "changed.html").write_bytes(b"changed by hand")
+    (tmp_path / "layers/former.html").write_bytes(site["layers/linear.html"])
+    (tmp_path / "layers/thesis.html").write_bytes(b"<html>ten years of work")
+    (tmp_path / "CNAME").write_bytes(b"costs.example.org")
+    with pytest.raises(OutputError) as found:
+        _compare(files, tmp_path)
+    names = ("changed.html", "layers/former.html", "old.html")
+    assert f"found {', '.join(f'{name} (no longer published)' for name in names)};" in str(found.value)
+    assert "remove what is left" in str(found.value)
 
 
 def test_a_letter_that_the_converter_does_not_know_fails_the_build(published: CompiledModel) -> None:

@@ -88,6 +88,17 @@ def test_pages_that_other_commands_write_stay(tmp_path: Path) -> None:
     check_files(FILES, tmp_path)
 
 
+def test_data_that_is_no_longer_generated_is_named(tmp_path: Path) -> None:
+    """JSON has no first line that says whose it is: it is known by the keys of a generated file of the same folder."""
+    files = {**FILES, "data/formulas.json": '{"version": 1, "formulas": []}\n'}
+    others = {"data/notes.json": '{"version": 1, "author": "A", "text": ""}\n', "pages/formulas.json": "[1]\n"}
+    write_files({**files, **others}, tmp_path)
+    check_files(files, tmp_path)
+    write_files({"data/layers.json": files["data/formulas.json"]}, tmp_path)
+    with pytest.raises(StaleError, match=r"found data/layers\.json;"):
+        check_files(files, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("path", "text", "diff"),
     [

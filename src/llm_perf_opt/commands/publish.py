@@ -42,7 +42,7 @@ _SEPARATE: Final = (PEAK, "fused_io_bytes")
 def publish(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the site goes.")] = FOLDER,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail if a file of the site in DIR would change.")
+        bool, typer.Option("--check", help="Write nothing; fail if a file of the site in DIR would change or go.")
     ] = False,
     studies: Annotated[
         Path | None,
@@ -242,13 +242,18 @@ def _read_studies(folder: Path) -> dict[str, bytes]:
 
 
 def _compare(files: Mapping[str, bytes], folder: Path) -> None:
-    """Refuse a folder with another site than ``files``."""
+    """Refuse a folder with another site than ``files``, or with files that the site had once; others may be there."""
+    from llm_perf_opt.reporting.folder import list_left_over
+    from modelmeter.publishing.site.environment import MARK
+
     changed = [path for path, content in files.items() if not _is_same(folder / path, content)]
+    left_over = list_left_over(folder, files, command="publish", mark=MARK.encode("ascii"))
+    changed += [f"{path} (no longer published)" for path in left_over]
     if changed:
         raise OutputError(
             "the site is not the one that the formulas have", place=str(folder),
             found=", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else ""),
-            remedy=f"run modelmeter publish --out {folder}",
+            remedy=f"run modelmeter publish --out {folder}" + (", and remove what is left" if left_over else ""),
         )  # fmt: skip
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from attrs import field, frozen
 
 from llm_perf_opt.reporting.manifest import MANIFEST, Digests, digest, join, read_manifest, write_manifest
 from modelmeter.support.errors import OutputError
 from modelmeter.support.files import describe_failure, explain_failure
+
+MARKED_BYTES: Final = 500
+"""How far into a file its mark is looked for."""
 
 _SHOWN = 3
 """How many files a message names."""
@@ -80,6 +84,48 @@ def write_folder(target: str | os.PathLike[str], files: Mapping[str, str | bytes
             replacement.put(MANIFEST, commands | {command: written})
     except OSError as error:
         raise OutputError("the files cannot be written", place=str(folder), found=describe_failure(error)) from error
+
+
+def list_left_over(
+    target: str | os.PathLike[str], files: Collection[str], *, command: str = "report", mark: bytes = b""
+) -> list[str]:
+    """Return the files of a folder that a command wrote there and that are not among those that it writes today.
+
+    They are those in the list of our files, changed since or not; and where the list has none of them, those that have
+    the mark of our files near their beginning. Files of others are none of them.
+
+    Parameters
+    ----------
+    target
+        The folder.
+    files
+        What the command writes today: paths below the folder, with ``/``.
+    command
+        Whose files they are.
+    mark
+        What its files have in their first :data:`MARKED_BYTES` bytes, if they have a place for it.
+
+    Raises
+    ------
+    OutputError
+        If the list of our files is damaged, or a file cannot be read.
+    """
+    folder = Path(os.path.abspath(target))
+    try:
+        listed = {path for path in read_manifest(folder).get(command, {}) if (folder / path).is_file()}
+        marked = {path.relative_to(folder).as_posix() for path in _list_files(folder) if mark and _has(path, mark)}
+    except OSError as error:
+        raise OutputError("the files cannot be read", place=str(folder), found=describe_failure(error)) from error
+    return sorted((listed | marked) - {*files})
+
+
+def _list_files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _has(path: Path, mark: bytes) -> bool:
+    with path.open("rb") as file:
+        return mark in file.read(MARKED_BYTES)
 
 
 def _check_ours(folder: Path, contents: Mapping[str, bytes], former: Digests) -> None:

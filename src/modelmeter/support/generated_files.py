@@ -162,8 +162,21 @@ def _find_extra(files: Mapping[str, str], root: Path) -> Iterator[Path]:
     """
     folders = {path.partition("/")[0] for path in files if "/" in path}
     for path in sorted(found for folder in folders for found in (root / folder).rglob("*")):
-        if path.is_file() and path.relative_to(root).as_posix() not in files and _is_generated(path):
+        if not path.is_file() or path.relative_to(root).as_posix() in files:
+            continue
+        if _is_generated(path) or _is_like_data(path, root, files):
             yield path
+
+
+def _is_like_data(path: Path, root: Path, files: Mapping[str, str]) -> bool:
+    """Tell whether a JSON file, which has no comments, has the keys of one that we generate into the same folder."""
+    beside = f"{path.parent.relative_to(root).as_posix()}/"
+    known = [text for name, text in files.items() if name.endswith(".json") and name.rpartition("/")[0] + "/" == beside]
+    return (
+        path.suffix == ".json"
+        and bool(known)
+        and any(has_keys(path.read_bytes(), json.loads(text).keys()) for text in known)
+    )
 
 
 def _is_generated(path: Path) -> bool:

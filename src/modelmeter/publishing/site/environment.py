@@ -23,6 +23,9 @@ from modelmeter.publishing.site.entries import list_named, list_trees, to_html_p
 from modelmeter.publishing.site.prose import to_html
 from modelmeter.publishing.text import format_magnitude, format_number, format_share
 
+MARK: Final = '<meta name="generator" content="modelmeter publish">'
+"""What every page has in its head: whose it is, where no list of files says so."""
+
 _NAMES: Final = "#names-"
 """Stands for the list of names in the links of formulas, which are then the same on all pages, and printed once."""
 
@@ -61,7 +64,8 @@ def open_templates(model: Model, **facts: Any) -> Environment:
         EQUALS=Sign.EQUALS, model=model, vector_flops=VECTOR_FLOPS,
         minimum=lambda name: model.dimensions.describe(name).minimum, rules=model.rules,
         metrics={name: METRIC_RECORDS[name] for name in SHOWN}, flows=[name for name in SHOWN if is_flow(name)],
-        find_strongest=find_strongest, peak=PEAK, peak_meaning=PEAK_MEANING, here="", **facts,
+        find_strongest=find_strongest, peak=PEAK, peak_meaning=PEAK_MEANING, here="",
+        mark=Markup(MARK), **facts,
     )  # fmt: skip
     return environment
 

@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help site screenshots book demo test fuzz check-studies check-javascript check-sql check-pages check-models check-cards bench check format codegen accuracy bytes calibrations measured compared check-compared clean
+.PHONY: help site screenshots book demo test fuzz check-studies check-javascript check-sql check-spark check-pages check-models check-cards bench check format codegen accuracy bytes calibrations measured compared check-compared clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,11 @@ ROWS ?= 100000
 
 check-sql: $(STAMP)  ## Compare the SQL in DuckDB with the Python package at 100,000 rows
 	$(BIN)/python -m tests.check_sql --rows $(ROWS)
+
+SPARK_ROWS ?= 150
+
+check-spark: $(STAMP)  ## Compare the SQL in Spark with the Python package; takes half an hour, with Java and pip install pyspark
+	$(BIN)/python -m tests.check_spark --rows $(SPARK_ROWS)
 
 PAGES ?= 100000
 

@@ -12,23 +12,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import mul
 
 import sympy
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from sympy.polys.rings import PolyElement
 
 from modelmeter.algebra.ordering import Ordering
-from modelmeter.algebra.polynomials import Polynomials, read_polynomials
+from modelmeter.algebra.polynomials import read_polynomials
+from modelmeter.analysis.brackets import find_brackets, flatten
 from modelmeter.analysis.totals import StageRule
 from modelmeter.core.cost import FLOAT32_BITS, Elements, Precision, bits_to_bytes
-from modelmeter.core.functions import BRACKETS, Differs, Equals, Exceeds, Size, equals, exceeds
+from modelmeter.core.functions import Differs, Equals, Exceeds, Size, equals, exceeds
 from modelmeter.core.size_rules import Rule
 from modelmeter.core.symbols import ANY_LAYER, Dimensions, symbol
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST
-from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.layers.tape import Buffer, LiveElements, LiveOperator, Tape
 from modelmeter.model.loop import Loop
 from modelmeter.support.errors import FormulaError
+
+Change = Callable[[sympy.Expr], sympy.Expr]
+"""What is done to a size, to a sum as to its parts."""
+
+
+@frozen(kw_only=True)
+class Live:
+    """What is alive at a peak: the module and the operator that wrote it, as of ``LiveElements``, and its bits."""
+
+    path: str
+    operator: str
+    bits: Size
 
 
 @frozen(kw_only=True)
@@ -43,12 +57,23 @@ class Candidate:
         What is alive when it has run; 0 where it does not run.
     at_most
         What these never exceed; it may be simpler, to be compared with others.
+    list_alive
+        Works out of what ``bits`` are the sum; of the operators of a :class:`Peak` it was done, and is ``alive``.
     """
 
     path: str
     layer: str
     bits: Size
     at_most: Size
+    alive: tuple[Live, ...] = ()
+    list_alive: Callable[[], Iterable[Live]] = field(default=tuple, eq=False, repr=False)
+
+    def change(self, bits: Change, at_most: Change) -> Candidate:
+        """Return a candidate whose sizes are changed, each part as the sum is."""
+        return evolve(
+            self, bits=bits(sympy.sympify(self.bits)), at_most=at_most(sympy.sympify(self.at_most)),
+            list_alive=lambda: [evolve(live, bits=bits(sympy.sympify(live.bits))) for live in self.list_alive()],
+        )  # fmt: skip
 
 
 @frozen(kw_only=True)
@@ -125,10 +150,12 @@ def find_peaks(
             if loop is not None and stage == loop.stage:
                 times = exceeds(loop.count, 0)
                 candidates = [last for candidate in candidates for last in _take_last_steps(candidate, loop)]
-            found[stage] += [
-                evolve(candidate, bits=times * holds * candidate.bits, at_most=times * holds * candidate.at_most)
+            scale = partial(mul, times * holds)
+            scaled = (
+                candidate.change(scale, scale)
                 for candidate in keep_largest(candidates, rules=declared, dimensions=dimensions)
-            ]
+            )
+            found[stage] += [evolve(each, alive=tuple(each.list_alive()), list_alive=tuple) for each in scaled]
     empty = [stage for stage, operators in found.items() if not operators]
     if empty:
         raise FormulaError("no operator runs in a stage", place=", ".join(empty))
@@ -139,18 +166,18 @@ def _take_last_steps(candidate: Candidate, loop: Loop) -> Iterator[Candidate]:
     """Yield what is alive in the last step, and in the last before it where the operator runs in no later one."""
     bits, at_most = (list(_list_ends(size, loop, candidate.path)) for size in (candidate.bits, candidate.at_most))
     for own, limit in zip(bits, at_most, strict=True):
-        yield evolve(candidate, bits=own, at_most=limit)
+        yield candidate.change(own, limit)
 
 
-def _list_ends(size: Size, loop: Loop, place: str) -> Iterator[sympy.Expr]:
-    """Yield what is alive in the last step, where nothing less is in any step before it.
+def _list_ends(size: Size, loop: Loop, place: str) -> Iterator[Change]:
+    """Yield how a formula becomes what is alive in the last step, where nothing less is in any step before it.
 
     A bracket ``[t + r > s]`` is 1 from some step on. One as ``[s > t + r]`` is 1 up to step s - r - 1: then that is
     the last one, if there are steps after it.
     """
     formula = sympy.sympify(size)
     if not formula.has(loop.index):
-        yield formula
+        yield _leave
         return
     read = read_polynomials((formula,))
     (polynomial,), generators = read.outputs, read.generators
@@ -165,13 +192,24 @@ def _list_ends(size: Size, loop: Loop, place: str) -> Iterator[sympy.Expr]:
     ending = [generators[position] for position, sign in inside.items() if sign == -1]
     if shrinks or None in inside.values() or not are_factors or len(ending) > 1:
         raise FormulaError("what is alive in a step may shrink with its index", place=place, found=formula)
-    yield formula.xreplace({loop.index: loop.count})
+    yield lambda each: each.xreplace({loop.index: loop.count})
     for bracket in ending:
         least, growing = bracket.args
         last = sympy.expand(least - growing + loop.index - 1)
-        body = sympy.expand(formula.xreplace({bracket: sympy.S.One}).xreplace({loop.index: last}))
         has_steps_after = exceeds(growing.xreplace({loop.index: loop.count}), least - 1)
-        yield has_steps_after * bracket.xreplace({loop.index: sympy.S.One}) * body
+        runs = has_steps_after * bracket.xreplace({loop.index: sympy.S.One})
+        yield partial(_stop_at, bracket=bracket, at={loop.index: last}, runs=runs)
+
+
+def _leave(formula: sympy.Expr) -> sympy.Expr:
+    return formula
+
+
+def _stop_at(
+    formula: sympy.Expr, *, bracket: sympy.Expr, at: Mapping[sympy.Expr, sympy.Expr], runs: sympy.Expr
+) -> sympy.Expr:
+    """Return what is alive in the last step in which a bracket is 1, where it ``runs``."""
+    return runs * sympy.expand(formula.xreplace({bracket: sympy.S.One}).xreplace(at))
 
 
 def _find_steps(call: sympy.Expr, loop: Loop) -> int | None:
@@ -191,14 +229,25 @@ def _find_candidates(
     layer.replay(tape, ids)
     precision = Precision() if casts else Precision(activation_bits=FLOAT32_BITS)
     for operator in tape.list_operators(stage_of):
-        settled = {ACTIVATIONS_ARE_CAST: sympy.S.One, **_settle_brackets(operator.factor)}
-
-        def count(elements: Elements) -> sympy.Expr:
-            return operator.factor * sympy.sympify(elements.to_bits(precision)).xreplace(settled)  # noqa: B023  # at once
-
+        count = partial(_count, operator=operator, precision=precision)
         bits = count(operator.alive)
         at_most = bits if operator.at_most == operator.alive else count(operator.at_most)
-        yield Candidate(path=operator.path, layer=operator.layer, bits=bits, at_most=at_most)
+        yield Candidate(
+            path=operator.path, layer=operator.layer, bits=bits, at_most=at_most,
+            list_alive=partial(_measure, operator.parts, count),
+        )  # fmt: skip
+
+
+def _count(elements: Elements, *, operator: LiveOperator, precision: Precision) -> sympy.Expr:
+    """Return the bits of what is alive beside an operator, or of a part of it, where the operator runs."""
+    settled = {ACTIVATIONS_ARE_CAST: sympy.S.One, **_settle_brackets(operator.factor)}
+    return operator.factor * sympy.sympify(elements.to_bits(precision)).xreplace(settled)
+
+
+def _measure(parts: Iterable[LiveElements], count: Callable[[Elements], sympy.Expr]) -> Iterator[Live]:
+    for part in parts:
+        if (bits := count(part.elements)) != 0:
+            yield Live(path=part.path, operator=part.operator, bits=bits)
 
 
 def _settle_brackets(factor: Size) -> dict[sympy.Expr, sympy.Expr]:
@@ -225,8 +274,8 @@ def keep_largest(
     if not distinct:
         return ()
     read = read_polynomials([size for pair in distinct for size in pair], dimensions=dimensions)
-    brackets = _find_brackets(read)
-    outputs = [_flatten(polynomial, brackets) for polynomial in read.outputs]
+    brackets = find_brackets(read)
+    outputs = [flatten(polynomial, brackets) for polynomial in read.outputs]
     limits = dict(zip(outputs[::2], outputs[1::2], strict=True))
     # Terms are compared first: that is fast, and leaves few sums for proofs. Sums of many terms are the likely largest.
     for is_at_least in (_has_larger_terms, Ordering(read, rules=rules).is_at_least):
@@ -245,49 +294,3 @@ def _has_larger_terms(larger: PolyElement, smaller: PolyElement) -> bool:
     return all(larger.get(exponents, 0) >= coefficient for exponents, coefficient in smaller.items()) and all(
         coefficient >= 0 or exponents in smaller for exponents, coefficient in larger.items()
     )
-
-
-def _flatten(polynomial: PolyElement, brackets: Mapping[int, int | None]) -> PolyElement:
-    """Return the polynomial with every bracket to the first power only, and without those that make no difference.
-
-    A bracket is 0 or 1. What stands beside a bracket and beside its opposite stands beside neither.
-    """
-    used = [place for place in brackets if any(exponents[place] for exponents in polynomial)]
-    terms: dict[tuple[int, ...], int] = {}
-    for exponents, coefficient in polynomial.items():
-        once = _replace(exponents, {place: min(exponents[place], 1) for place in used})
-        terms[once] = terms.get(once, 0) + coefficient
-    for place in used:
-        opposite = brackets[place]
-        if opposite is None:
-            continue
-        for exponents in [exponents for exponents in terms if exponents[place]]:
-            if exponents[opposite]:
-                del terms[exponents]  # both are never 1
-                continue
-            other = _replace(exponents, {place: 0, opposite: 1})
-            shared = min(terms[exponents], terms.get(other, 0))
-            if shared > 0:
-                plain = _replace(exponents, {place: 0})
-                terms[plain] = terms.get(plain, 0) + shared
-                terms[exponents] -= shared
-                terms[other] -= shared
-    kept = {exponents: coefficient for exponents, coefficient in terms.items() if coefficient}
-    return polynomial.ring.from_dict(kept)
-
-
-def _replace(exponents: tuple[int, ...], powers: Mapping[int, int]) -> tuple[int, ...]:
-    replaced = list(exponents)
-    for place, power in powers.items():
-        replaced[place] = power
-    return tuple(replaced)
-
-
-def _find_brackets(read: Polynomials) -> dict[int, int | None]:
-    """Return the places of the brackets; with that of an inequality, that of the bracket that is 1 where it is 0."""
-    places = {generator: place for place, generator in enumerate(read.generators)}
-    return {
-        place: places.get(Equals(*bracket.args)) if isinstance(bracket, Differs) else None
-        for bracket, place in places.items()
-        if isinstance(bracket, BRACKETS)
-    }

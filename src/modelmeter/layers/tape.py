@@ -35,6 +35,25 @@ class Buffer:
 
 
 @frozen(kw_only=True)
+class LiveElements:
+    """Elements that are alive when an operator has run.
+
+    Parameters
+    ----------
+    path
+        The module that wrote them, or that was the first to be given them; of those in use around it, nothing.
+    operator
+        The operator that wrote them; nothing where none did, of what is given.
+    elements
+        Their numbers.
+    """
+
+    path: str
+    operator: str
+    elements: Elements
+
+
+@frozen(kw_only=True)
 class LiveOperator:
     """An operator, and what is alive when it has run.
 
@@ -48,6 +67,8 @@ class LiveOperator:
         Elements of all buffers that are alive.
     at_most
         What these never exceed; it may be simpler, to be compared with others.
+    parts
+        The buffers that are alive, in the order in which they were made: their sum is ``alive``.
     """
 
     path: str
@@ -55,6 +76,7 @@ class LiveOperator:
     factor: Size
     alive: Elements
     at_most: Elements
+    parts: tuple[LiveElements, ...] = ()
 
 
 @frozen
@@ -66,6 +88,7 @@ class _Recorded:
     held: Elements
     limit: Elements
     factor: Size
+    name: str
 
 
 class Tape:
@@ -85,6 +108,7 @@ class Tape:
         self._operators: list[_Recorded] = []
         # The places of the first and of the last operator beside which a buffer is alive.
         self._lives: dict[Buffer, tuple[int, int]] = {}
+        self._written: set[Buffer] = set()
         self._names: list[str] = []
         self._layers: list[str] = [root]
         self._held = Elements()
@@ -106,8 +130,9 @@ class Tape:
         outputs = tuple(map(Buffer, written))
         self._touch((*reads, *outputs), len(self._operators))
         self._operators.append(
-            _Recorded(".".join(self._names), self._layers[-1], self._held, self._limit, self._factor)
+            _Recorded(".".join(self._names), self._layers[-1], self._held, self._limit, self._factor, operator.name)
         )
+        self._written.update(outputs)
         return outputs
 
     def cast(self, operator: Operator, source: Buffer) -> Buffer:
@@ -214,7 +239,17 @@ class Tape:
                 factor=operator.factor,
                 alive=Elements.total([operator.held, *elements]),
                 at_most=Elements.total([operator.limit, *elements]),
+                parts=tuple(self._list_parts(operator, alive[place])),
             )
+
+    def _list_parts(self, operator: _Recorded, alive: Iterable[Buffer]) -> Iterator[LiveElements]:
+        """Yield what is alive beside an operator, by where it comes from."""
+        if operator.held != Elements():
+            yield LiveElements(path="", operator="", elements=operator.held)
+        for buffer in alive:
+            first = self._operators[self._lives[buffer][0]]
+            name = first.name if buffer in self._written else ""
+            yield LiveElements(path=first.path, operator=name, elements=buffer.elements)
 
     def _find_alive(self) -> dict[int, dict[Buffer, None]]:
         """Return the buffers that are alive beside each operator that runs, in the order in which they were made."""

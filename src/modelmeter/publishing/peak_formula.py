@@ -5,7 +5,7 @@ Where a stage does the same to both kinds of views, the page shows a function of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from operator import and_
 from typing import Final
@@ -75,6 +75,20 @@ class PeakCase:
             kinds = (self.repetition.always.sizes, self.repetition.sometimes.sizes, self.repetition.parameters)
             of_views = (*self.held, self.repetition.condition, *(size for kind in kinds for size in kind))
         return (self.condition, *(row for _, row in self.rows), *of_views)
+
+    def list_branches(self) -> Iterator[sympy.Expr]:
+        """Yield the bits that the page shows the largest of, each where its operator runs."""
+        rows = [row for _, row in self.rows]
+        if self.held is None or self.repetition is None:
+            yield from (self.condition * row for row in rows)
+            return
+        repetition, (always, sometimes) = self.repetition, self.held
+        for row in rows:
+            own = repetition.at(repetition.always, row)
+            yield self.condition * _find_brackets(own) * (always + own)
+        for row in rows:
+            own = repetition.at(repetition.sometimes, row)
+            yield self.condition * repetition.condition * _find_brackets(own) * (sometimes + own)
 
     def typeset(self, of: str, reader: FormulaReader) -> tuple[list[Line], tuple[Display, ...]]:
         """Return the lines of the peak, and the displayed function of a kind of views that it uses, if any.
@@ -147,6 +161,11 @@ def _arrange_case(condition: sympy.Expr, operators: Sequence[Candidate], model: 
     return PeakCase(
         condition=condition, rows=tuple(zip(layers, sums, strict=False)), held=held, repetition=model.repetition
     )
+
+
+def _find_brackets(row: sympy.Expr) -> sympy.Expr:
+    """Return the brackets around a whole row: where they are 0, another row has all that is held, too."""
+    return sympy.Mul(*(factor for factor in sympy.Mul.make_args(row) if isinstance(factor, BRACKETS)))
 
 
 def _list_rows(head: Pieces, rows: Sequence[tuple[str, Sequence[Pieces]]]) -> list[Line]:

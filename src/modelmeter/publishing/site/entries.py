@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sympy
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from sympy.printing.str import StrPrinter
 
 from modelmeter.backends.latex.printer import print_block
@@ -16,6 +16,7 @@ from modelmeter.core.symbols import names_of
 from modelmeter.model.definition import Model
 from modelmeter.publishing.citation import write_bibtex
 from modelmeter.publishing.derivation.derivation import Derivation, DerivationMaker
+from modelmeter.publishing.derivation.peaks import PeakDerivation, derive_peak
 from modelmeter.publishing.formula import Formula, is_bytes
 from modelmeter.publishing.identity import FormulaId
 from modelmeter.publishing.page_spec import (
@@ -51,8 +52,8 @@ class Entry:
         Of the metric.
     derivation
         What adds up to it; a peak has none.
-    reached
-        Of a peak, the layer in which it is reached, and its page.
+    reached, peak
+        Of a peak, the layer in which it is reached, and its page; and the moments that it is the largest of.
     copies
         By language.
     """
@@ -67,6 +68,7 @@ class Entry:
     derivation: Derivation | None
     reached: Link | None
     copies: Mapping[str, str]
+    peak: PeakDerivation | None = None
 
     @property
     def anchor(self) -> str:
@@ -137,11 +139,18 @@ class EntryMaker:
         assert peak is not None
         assert peak.formula is not None
         names = {name for shown in peak.formula.printed for name in names_of(shown)}
-        return self._finish(
+        derived = derive_peak(self.derivations.source, page.name, peak.formula)
+        entry = self._finish(
             page.name, PEAK, peak.blocks, list_named(list_trees(peak.blocks), page.section.parts),
             [row for row in page.section.sizes if row.name in names], peak.value,
             None, peak.place, write_peak_infix(peak.formula, self._printer), f"{self.model.package}.{page.name}",
         )  # fmt: skip
+        if derived.value != entry.value:
+            raise FormulaError(
+                "the moments on the page are not of the peak", place=str(entry.id), expected=entry.value,
+                found=derived.value,
+            )  # fmt: skip
+        return evolve(entry, peak=derived)
 
     def _finish(
         self,

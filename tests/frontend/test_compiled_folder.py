@@ -235,3 +235,22 @@ def test_an_installed_package_is_never_replaced(copy: Path) -> None:
     path.write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(DigestError, match="another package has this name"):
         open_folder((copy / PACKAGE).rename(copy / "deepseek_ocr_costs"))
+
+
+def test_verify_compares_what_stands_beside_the_package(copy: Path) -> None:
+    """Pages, data, JavaScript and SQL have digests too: they are compared by verify, and no number needs them."""
+    digests = json.loads((copy / PACKAGE / MANIFEST_FILE).read_text(encoding="utf-8"))["other_digests"]
+    files = {path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_file()}
+    assert digests.keys() == {path for path in files if not path.startswith(f"{PACKAGE}/")}
+    assert {path.partition("/")[0] for path in digests} >= {"data", "duckdb", "formulas", "javascript", "spark"}
+    assert f"{len(digests):,} pages, data files and copies" in run("verify", "--model", str(copy))
+    changed = next(path for path in sorted(digests) if path.startswith("duckdb/"))
+    text = (copy / changed).read_text(encoding="utf-8")
+    (copy / changed).write_text(text.replace("2*", "3*", 1), encoding="utf-8")
+    assert changed in refuse("verify", "--model", str(copy))
+    assert "tensor_core_flops" in run("eval", "prefill", "--model", str(copy))
+    (copy / changed).unlink()
+    assert (
+        f"{len(digests) - 1:,} pages, data files and copies in other languages are as they were written, 1 are not"
+        in (run("verify", "--model", str(copy)))
+    )

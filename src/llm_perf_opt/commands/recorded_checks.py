@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelmeter.frontend.compiled_folder import RECORDED_CHECKS
+from modelmeter.frontend.compiled_folder import RECORDED_CHECKS, check_other_files
 from modelmeter.model.registry import find_beside
 from modelmeter.support.errors import EvidenceError
 
@@ -25,6 +25,22 @@ def read_checks(model: str) -> dict[str, Any] | None:
         return None
     record: dict[str, Any] = json.loads(Path(place).read_text(encoding="utf-8"))
     return record
+
+
+def describe_other_files(model: str) -> str:
+    """Compare pages, data and copies in other languages of a compiled model with their digests; return what was found.
+
+    Raises
+    ------
+    DigestError
+        If one was changed.
+    """
+    place = find_beside(model, "recorded_checks", RECORDED_CHECKS)
+    if place is None:
+        return ""
+    same, missing = check_other_files(Path(place).parent)
+    rest = f", {missing:,} are not there" if missing else ""
+    return f"{same:,} pages, data files and copies in other languages are as they were written{rest}."
 
 
 def refuse_runs(options: Mapping[str, bool]) -> None:

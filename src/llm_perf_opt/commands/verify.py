@@ -42,7 +42,13 @@ def verify(
 
     Of a folder that `modelmeter compile` wrote, it shows what was compared when the model was compiled.
     """
-    from llm_perf_opt.commands.recorded_checks import draw_checks, read_checks, refuse_runs, summarize
+    from llm_perf_opt.commands.recorded_checks import (
+        describe_other_files,
+        draw_checks,
+        read_checks,
+        refuse_runs,
+        summarize,
+    )
     from llm_perf_opt.terminal import open_table_console, show_progress
     from llm_perf_opt.verification.record import ROWS_KEYS
     from modelmeter.analysis.evidence import Evidence
@@ -51,11 +57,13 @@ def verify(
     record = read_checks(model)
     if record is not None:
         refuse_runs({"--full": full, "--layer": layer is not None, "--out": out is not None, "--jobs": jobs != 1})
+        others = describe_other_files(model)
         if json_file is not None:
             refuse_foreign(json_file, record)
             write_text(json_file, json.dumps(record, indent=1) + "\n")
         open_table_console().print(draw_checks(record))
         typer.echo(summarize(record))
+        typer.echo(others)
         return
     evidence_file = out / EVIDENCE_FILE if full and out is not None else None
     for file, keys in ((json_file, ROWS_KEYS), (evidence_file, [field.name for field in fields(Evidence)])):

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 from cattrs import ClassValidationError, transform_error
 
 from modelmeter.frontend.page_rules import PageRule
@@ -42,6 +42,7 @@ FORMAT: Final = 1
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,100}")
 _PACKAGE: Final = re.compile(r"[a-z][a-z0-9_]{0,100}_costs")
+_PART: Final = re.compile(r"[\w-]+(\.[\w-]+)*")
 _FILE: Final = re.compile(r"[\w-]+\.[a-z]+(\.[a-z]+)?")
 
 
@@ -72,6 +73,8 @@ class Manifest:
     max_position_embeddings
         How many positions its config names; None where it does not, or where the folder was written before they were
         kept.
+    other_digests
+        The same of pages, data and copies in other languages, by path from the folder that the package is in.
     """
 
     format_version: int
@@ -84,12 +87,16 @@ class Manifest:
     page_rule: PageRule | None
     digests: Mapping[str, str]
     max_position_embeddings: int | None = None
+    other_digests: Mapping[str, str] = field(factory=dict)
 
     def check(self) -> None:
         """Raise a ValueError unless all names can be what they are for."""
         for text, pattern in ((self.name, _NAME), (self.package, _PACKAGE), *((file, _FILE) for file in self.digests)):
             if not pattern.fullmatch(text):
                 raise ValueError(f"no model has the name {text!r}")
+        for path in self.other_digests:
+            if not all(_PART.fullmatch(part) for part in path.split("/")):
+                raise ValueError(f"no file has the path {path!r}")
         missing = {"__init__.py", GRAPH_FILE, TRACED_FILE} - self.digests.keys()
         if missing:
             raise ValueError(f"{', '.join(sorted(missing))} is not among the digests")
@@ -106,6 +113,9 @@ def write_manifest(
         stages=stages, workload=workload, page_rule=page_rule,
         digests={file: digest_text(inside[file]) for file in sorted(inside)},
         max_position_embeddings=max_position_embeddings,
+        other_digests={
+            path: digest_text(files[path]) for path in sorted(files) if not path.startswith(f"{package}/")
+        },
     )  # fmt: skip
     return json.dumps(make_converter().unstructure(manifest), indent=1) + "\n"
 
@@ -156,6 +166,31 @@ def open_folder(folder: str | os.PathLike[str]) -> str:
         beside[RECORDED_CHECKS] = str(place.resolve() / CHECKS_FILE)
     register_lazily(manifest.name, Registration(package=manifest.package, load=load, beside=beside))
     return manifest.name
+
+
+def check_other_files(place: Path) -> tuple[int, int]:
+    """Compare the files beside the package of a compiled model, which nothing here reads again, with their digests.
+
+    Parameters
+    ----------
+    place
+        The package.
+
+    Returns
+    -------
+    tuple of int
+        How many are as they were written, and how many are not there, as where the package was moved alone.
+
+    Raises
+    ------
+    FolderError, DigestError
+        If the manifest is damaged, or a file was changed.
+    """
+    digests = _read_manifest(place / MANIFEST_FILE).other_digests
+    there = {path: digest for path, digest in digests.items() if (place.parent / path).exists()}
+    for path, digest in there.items():
+        read_checked(place.parent / path, digest)
+    return len(there), len(digests) - len(there)
 
 
 def refuse_other_models(folder: Path, package: str) -> None:

@@ -23,7 +23,7 @@ from modelmeter.support.errors import FormulaError
 LLAMA: dict[str, Any] = {
     "model_type": "llama", "hidden_size": 63, "intermediate_size": 59, "num_hidden_layers": 5,
     "num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 14, "vocab_size": 101,
-    "tie_word_embeddings": False, "_name_or_path": "acme/General-Llama",
+    "tie_word_embeddings": False,
 }  # fmt: skip
 
 OTHER: dict[str, int] = {
@@ -52,7 +52,7 @@ def llama() -> Iterator[Any]:
     pytest.importorskip("transformers")
     from modelmeter.frontend.compile import compile_config
 
-    yield compile_config(LLAMA, points=1, general=True)
+    yield compile_config(LLAMA, name="General-Llama", points=1, general=True)
     forget_model("general-llama")
 
 
@@ -109,7 +109,8 @@ def test_other_sizes_cost_what_unmodified_modules_are_counted_at(llama: Any) -> 
 def test_at_its_own_sizes_every_formula_is_the_traced_one(llama: Any) -> None:
     from modelmeter.frontend.compile import compile_config
 
-    numbers = compile_config(LLAMA, points=0).compiled
+    numbers = compile_config(LLAMA, name="Number-Llama", points=0).compiled
+    forget_model("number-llama")
     model, sizes = llama.compiled, llama.traced.general.sizes
     assert sizes == {name: LLAMA[name] for name in OTHER}
     for stage in ("prefill", "decode", "request"):

@@ -32,15 +32,18 @@ from modelmeter.frontend.config_sizes import (
 from modelmeter.frontend.fresh_configs import check_family
 from modelmeter.frontend.interpolation import Interpolation
 from modelmeter.frontend.kinds import describe_kind, number_kinds
-from modelmeter.frontend.lift import Lift
+from modelmeter.frontend.lift import BESIDE, Lift
 from modelmeter.frontend.lifted_runs import LiftedRuns
 from modelmeter.frontend.modules import Depth
-from modelmeter.frontend.records import GeneralForm, TracedModel
+from modelmeter.frontend.records import GeneralForm, TracedModel, TracedRun
 from modelmeter.frontend.small_configs import Family
 from modelmeter.support.errors import ArchitectureError, CountError, ModelMeterError
 
 _LATENT: Final = "qk_rope_head_dim"
 """A config that has it has latent attention, in which keys have as many heads as queries."""
+
+_MORE_DRAWS: Final = 2
+"""How often more configs are counted where a number was not found."""
 
 Begin = Callable[[str], None]
 Compile = Callable[[TracedModel], CompiledModel]
@@ -108,9 +111,10 @@ def find_general(traced: TracedModel, family: Family, begin: Begin) -> GeneralFo
     )
     dimensions = add_config_sizes(traced.dimensions, {name: SIZES[name] for name in SIZES if name in family.sizes})
     lift = Lift(family=family, traced=traced, dimensions=dimensions, begin=begin)
-    lift.count(random.Random(f"general {traced.title}"))
+    chance = random.Random(f"general {traced.title}")
+    lift.count(chance)
     begin("interpolate")
-    runs, parameters = LiftedRuns(lift=lift).make_runs()
+    runs, parameters = _interpolate(lift, chance)
     used = {*set().union(*lift.depends.values()), *depths}
     sizes = {name: size for name, size in family.sizes.items() if name in used}
     stack = family.stack
@@ -122,12 +126,26 @@ def find_general(traced: TracedModel, family: Family, begin: Begin) -> GeneralFo
     return GeneralForm(
         sizes=sizes,
         rules=tuple(rule for rule in family.rules if rule.names <= sizes.keys()),
-        fixed=list_fixed(family.config.to_dict(), sizes, family.tied),
+        fixed=list_fixed(
+            family.config.to_dict(),
+            {*sizes, *(family.config.attribute_map.get(name, name) for name in sizes)},
+            family.tied,
+        ),
         runs=runs,
         parameters=parameters,
         counts=by_path,
         configs=len(lift.counts),
     )
+
+
+def _interpolate(lift: Lift, chance: random.Random) -> tuple[dict[str, TracedRun], dict[str, Size]]:
+    """Return the traces in symbols, after more counts where those that there are do not tell all terms apart."""
+    for _ in range(_MORE_DRAWS):
+        try:
+            return LiftedRuns(lift=lift).make_runs()
+        except CountError:
+            lift.draw(BESIDE, chance)
+    return LiftedRuns(lift=lift).make_runs()
 
 
 def list_families(depth: Depth, config: PreTrainedConfig) -> Iterator[Family]:

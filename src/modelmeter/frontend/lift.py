@@ -40,7 +40,7 @@ from modelmeter.support.errors import CountError
 _KEYS: Final = sympy.Symbol("keys", integer=True, positive=True)
 """Positions that a step sees."""
 
-BESIDE: Final = 4
+BESIDE: Final = 6
 """Configs beyond those that the unknowns need: every count has to fit there, too."""
 
 Begin = Callable[[str], None]
@@ -103,6 +103,7 @@ class Lift:
 
     def draw(self, configs: int, chance: random.Random) -> None:
         """Count as many configs more, drawn by chance."""
+        self._known.clear()
         for number in range(1, configs + 1):
             self.begin(f"count small config {number} of {configs}")
             self.add(self.family.draw(chance), self.draw_workloads(chance))

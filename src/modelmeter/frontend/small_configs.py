@@ -148,7 +148,7 @@ class Family:
             if HEADS in sizes:
                 sizes[HEADS] = chance.randint(2, 4)
             if KEY_HEADS in sizes:
-                sizes[KEY_HEADS] = chance.randint(2, 4)
+                sizes[KEY_HEADS] = chance.randint(2, 7)
                 sizes[HEADS] = sizes[KEY_HEADS] * chance.randint(2, 4)
             if CHOSEN_EXPERTS in sizes:
                 sizes[CHOSEN_EXPERTS] = chance.randint(2, 5)

@@ -124,8 +124,13 @@ class Lift:
         """
         counted = count_config(self.family, sizes, workloads)
         check_structure(describe_structure(self.counts[0]), describe_structure(counted), sizes)
+        numbers = flatten(counted)
+        if numbers.keys() != self.depends.keys():
+            raise CountError(
+                "another config has other modules, shapes or caches", place=self.traced.model_type, found=sizes
+            )
         self.counts.append(counted)
-        return flatten(counted)
+        return numbers
 
     def draw_workloads(self, chance: random.Random) -> dict[ForwardName, dict[str, int]]:
         """Return a small workload for each forward."""
@@ -186,11 +191,17 @@ class Lift:
         if region == "parameters":
             return None
         forward = self.forwards[region]
+        try:
+            match place:
+                case ["kv", path]:
+                    return forward.kv_elements[self.expand(path)]
+                case ["shape", path, call, axis]:
+                    return forward.output_shapes[self.expand(path)][call][axis]
+        except LookupError as error:
+            raise CountError(
+                "small configs have other shapes or caches than the model", place=f"{region[0]} {place[1]}"
+            ) from error
         match place:
-            case ["kv", path]:
-                return forward.kv_elements[self.expand(path)]
-            case ["shape", path, call, axis]:
-                return forward.output_shapes[self.expand(path)][call][axis]
             case [int(number), str(part)] if part in PARTS:
                 return list_parts(self.aligned[region][number][0].operator)[part]
         return None

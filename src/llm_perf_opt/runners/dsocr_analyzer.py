@@ -27,6 +27,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command(epilog=report_command.SAMPLES)
 def run(
+    context: typer.Context,
     workload_profile_id: Annotated[str, typer.Option(metavar="ID|FILE", help=report_command.WORKLOAD_HELP)] = WORKLOAD,
     mode: Annotated[Mode, typer.Option(help="What to run.")] = Mode.ANALYTIC,
     num_pages: report_command.NumPagesOption = None,
@@ -53,6 +54,7 @@ def run(
 ) -> None:
     """Predict the time and memory of a workload on a card. Writes a report, module by module."""
     report_command.report(
+        context,
         workload=workload_profile_id,
         num_pages=num_pages,
         vision_batch_size=vision_batch_size,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -140,9 +140,9 @@ class ServedModel:
         Raises
         ------
         WorkloadError
-            If the work is not linear up to the mean of them; see :class:`LinearSteps`.
+            If it is not linear up to the mean of them; see :class:`LinearSteps`.
         """
-        stage, fewest = self.serving.step_stage, self._fewest_cached
+        stage, fewest = self.serving.step_stage, self.linear_steps.fewest
         self.linear_steps.check_step(math.ceil(Fraction(context_tokens) / batch_size))
         first, second = (
             [row for row in self._list_step_rows(batch_size, cached) if fnmatchcase(row.path, modules)]
@@ -176,30 +176,20 @@ class ServedModel:
         )
         return evolve(work, operators=(*work.operators, positions))
 
-    @property
-    def _fewest_cached(self) -> int:
-        """The fewest positions before a step: none without a prompt, or the shortest one of the model."""
-        name = self.serving.seq_len
-        fewest: int = 0 if name is None else self.costs.DIMENSIONS[name].minimum
-        return fewest
-
     @cached_property
     def linear_steps(self) -> LinearSteps:
-        """Up to where steps are linear in what is cached."""
-        return LinearSteps(
-            model=self.model,
-            fewest=self._fewest_cached,
-            list_rows=lambda *run: self._list_step_rows(1, *run),
-            measure_cache=self._measure_cache,
-        )
+        """Up to where steps are linear in what is cached, from the shortest prompt on, or from nothing without one."""
+        name = self.serving.seq_len
+        fewest: int = 0 if name is None else self.costs.DIMENSIONS[name].minimum
+        rows = partial(self._list_step_rows, 1)
+        return LinearSteps(model=self.model, fewest=fewest, list_rows=rows, measure_cache=self._measure_cache)
 
     def _measure_cache(self, cached: int, steps: int) -> int:
         """Return the bytes that eight sequences cache: they are whole at any whole number of bits."""
         names = self.serving
         prompt = {"seq_len": cached} if names.prompt_stage is not None else {}
         sizes = names.name_sizes(batch_size=BITS_PER_BYTE, steps=steps, **prompt)
-        found: int = self.evaluate(names.step_stage, **sizes).kv_cache_bytes
-        return found
+        return int(self.evaluate(names.step_stage, **sizes).kv_cache_bytes)
 
     def _list_step_rows(self, batch_size: int, cached: int, steps: int = 1) -> Sequence[Any]:
         """Return the rows of steps of sequences that each have so many cached positions before them."""

@@ -23,7 +23,7 @@ LAYERS = 3
 """Decoder layers that are left of the default config: a pattern of layers is seen twice in most."""
 
 COMPLETED: Final[Mapping[str, Mapping[str, Any]]] = {
-    "dbrx": {"attn_config": {"rope_theta": 500000.0}},
+    "dbrx": {"attn_config": {"rope_theta": 500000.0, "clip_qkv": 8}},
     "deepseek_v2": {"num_experts_per_tok": 6},
     "dots1": {
         "n_routed_experts": 128, "n_shared_experts": 2, "num_experts_per_tok": 6, "n_group": 1, "topk_group": 1,

@@ -11,7 +11,6 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Final
 
-import sympy
 from attrs import frozen
 
 from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Output, Program, select
@@ -31,9 +30,8 @@ from modelmeter.evaluators.package import EvaluatorPackage
 from modelmeter.evaluators.programs import make_parameters
 from modelmeter.evaluators.signature import Parameter, Signature
 from modelmeter.model.definition import Model
-from modelmeter.publishing.data.infix import InfixPrinter
-from modelmeter.publishing.formula import Shown, arrange, is_bytes
-from modelmeter.publishing.identity import PublishedFormula, list_candidates
+from modelmeter.publishing.data.infix import InfixPrinter, write_infix
+from modelmeter.publishing.identity import PublishedFormula
 from modelmeter.publishing.text import to_plain
 from modelmeter.support.errors import FormulaError
 
@@ -252,7 +250,7 @@ def _describe_formula(
     polynomial, program, symbols = (described.pop(name) for name in ("polynomial", "program", "symbols"))
     return {
         "id": str(entry.id), "digest": entry.id.digest, **described, "symbols": symbols,
-        "infix": _write_infix(entry, definition, printer), "program": program, "polynomial": polynomial,
+        "infix": write_infix(entry, definition, printer), "program": program, "polynomial": polynomial,
     }  # fmt: skip
 
 
@@ -268,16 +266,6 @@ def _describe_program(entry: PublishedFormula, subject: _Subject, dimensions: Di
         "program": _write_program(program, evaluator.cancelled),
         "polynomial": entry.polynomial,
     }
-
-
-def _write_infix(entry: PublishedFormula, definition: Model, printer: InfixPrinter) -> str:
-    """Return the formula as text with ``+ - * / **`` and calls of functions, factored for people."""
-    metric: Shown = entry.id.metric  # type: ignore[assignment]  # of a peak, too, the unit is what matters
-    arranged = [arrange(metric, candidate, definition) for candidate in list_candidates(entry.formula)]
-    # Of bytes the bits are arranged.
-    printed = [(each, printer.doprint(each)) for each in map(sympy.sympify, arranged)]
-    texts = [f"({text})/8" if is_bytes(metric) and each != 0 else text for each, text in printed]
-    return texts[0] if len(texts) == 1 else f"max({', '.join(texts)})"
 
 
 def _write_program(program: Program, known: Mapping[str, int] = MappingProxyType({})) -> dict[str, Any]:

@@ -9,6 +9,10 @@ from sympy.core.exprtools import decompose_power
 from sympy.core.sorting import default_sort_key
 from sympy.printing.str import StrPrinter
 
+from modelmeter.model.definition import Model
+from modelmeter.publishing.formula import Shown, arrange, is_bytes
+from modelmeter.publishing.identity import PublishedFormula, list_candidates
+
 
 class InfixPrinter(StrPrinter):  # type: ignore[misc]  # sympy has no types
     """Prints many formulas of real sizes; what several of them hold is printed once.
@@ -61,3 +65,13 @@ def _is_less(number: sympy.Expr, product: sympy.Expr) -> bool:
     """Tell whether a sum is a number less a multiple of one factor, which is not written the other way round."""
     factors = sympy.Mul.make_args(product)
     return bool(number.is_Number and number.is_positive and len(factors) == 2 and factors[0].is_negative)
+
+
+def write_infix(entry: PublishedFormula, definition: Model, printer: InfixPrinter) -> str:
+    """Return the formula as text with ``+ - * / **`` and calls of functions, factored for people."""
+    metric: Shown = entry.id.metric  # type: ignore[assignment]  # of a peak, too, the unit is what matters
+    arranged = [arrange(metric, candidate, definition) for candidate in list_candidates(entry.formula)]
+    # Of bytes the bits are arranged.
+    printed = [(each, printer.doprint(each)) for each in map(sympy.sympify, arranged)]
+    texts = [f"({text})/8" if is_bytes(metric) and each != 0 else text for each, text in printed]
+    return texts[0] if len(texts) == 1 else f"max({', '.join(texts)})"

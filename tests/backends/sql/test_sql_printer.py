@@ -6,7 +6,7 @@ import pytest
 
 from modelmeter.algebra.program import Node, Operation
 from modelmeter.backends.sql.dialects import Dialect, DuckDB, Spark
-from modelmeter.backends.sql.printer import ExpressionPrinter, list_expected_reads
+from modelmeter.backends.sql.printer import ExpressionPrinter, find_weights, list_expected_reads
 from modelmeter.core.functions import expected_routed_reads
 from modelmeter.support.errors import FormulaError
 
@@ -53,6 +53,8 @@ def test_each_function(node: Node, duckdb: str, spark: str) -> None:
         (DUCKDB, call("sin", "a")),
         (SPARK, call("RoutedReads", "experts", 6, "n", 5)),
         (DUCKDB, call("RoutedReads", 10**6, 1, "n", 5)),
+        (DUCKDB, call("RoutedReads", 5, 2, "n", call("*", 4, "m"))),
+        (DUCKDB, call("RoutedReads", 5, 2, call("*", 3, "n"), call("*", 4, "n"))),
     ],
 )
 def test_what_is_not_exact_there_is_an_error(dialect: Dialect, node: Node) -> None:
@@ -66,3 +68,30 @@ def test_the_table_of_reads_ends_where_all_are_read() -> None:
     assert reads[:4] == [0, 14, 22, 27]
     assert reads[-1] < 35
     assert [expected_routed_reads(5, 2, tokens, 7) for tokens in range(len(reads), len(reads) + 50)] == [35] * 50
+
+
+def test_the_table_of_reads_that_grow_with_the_tokens_ends_where_all_are_read() -> None:
+    # 4 elements of each token for an expert: 0; 2 * 4 = 8; 5 (1 - 9/25) 8 = 25.6; 5 (1 - 27/125) 12 = 47.04; ...
+    reads = list_expected_reads(5, 2, 4, is_per_token=True)
+    assert reads[:4] == [0, 8, 26, 47]
+    after = range(len(reads), len(reads) + 50)
+    assert [expected_routed_reads(5, 2, tokens, 4 * tokens) for tokens in after] == [20 * tokens for tokens in after]
+    assert reads[-1] < 20 * (len(reads) - 1)
+    # 1 of 7: what is missing grows first, 7 (6/7)^N N, so that all that is read of few tokens is not the end.
+    assert list_expected_reads(7, 1, 1, is_per_token=True)[:3] == [0, 1, 4]  # 7 (1 - 36/49) 2 = 3.71
+
+
+@pytest.mark.parametrize(
+    ("weights", "tokens", "expected"),
+    [
+        (12, "n", (12, False)),
+        (call("*", 12, "n"), "n", (12, True)),
+        ("n", "n", (1, True)),
+        (call("*", 12, "n", "b"), call("*", "b", "n"), (12, True)),
+        (call("*", 12, "n"), call("*", 3, "n"), (4, True)),
+        (call("*", 12, "n", "n"), "n", None),
+        (call("+", 12, "n"), "n", None),
+    ],
+)
+def test_weights_are_a_number_or_one_for_each_token(weights: Node, tokens: Node, expected: object) -> None:
+    assert find_weights(weights, tokens) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from typing import Final
 
@@ -102,21 +103,56 @@ class ExpressionPrinter:
     def _print_routed_reads(self, node: Operation) -> str:
         """Return a choice by the routing: the expected reads by the number of tokens are a table of few rows."""
         experts, per_token, tokens, weights = node.operands
-        if not (isinstance(experts, int) and isinstance(per_token, int) and isinstance(weights, int)):
+        share = find_weights(weights, tokens)
+        if not (isinstance(experts, int) and isinstance(per_token, int)) or share is None:
             raise FormulaError("the reads of experts are a table only where their sizes are known", found=node)
-        everything = experts * weights
-        reads = list_expected_reads(experts, per_token, weights)
+        reads = list_expected_reads(experts, per_token, *share)
+        everything = self.print(_multiply(experts, weights))
         place, values = self._print_guarded(tokens), ", ".join(map(self.print, reads))
         assigned = self.print(Operation(PRODUCT, (per_token, tokens)))
-        even = f"least({self.print(experts)}, {self.dialect.guard(assigned)})*{self.print(weights)}"
+        even = f"least({self.print(experts)}, {self.dialect.guard(assigned)})*{self._print_factor(weights)}"
         return textwrap.dedent(f"""\
             CASE WHEN {ROUTING} = 'even' THEN {even}
-              WHEN {place} >= {self.print(len(reads))} THEN {self.print(everything)}
+              WHEN {place} >= {self.print(len(reads))} THEN {everything}
               ELSE {self.dialect.look_up(place, values)} END""")
 
 
-def list_expected_reads(experts: int, per_token: int, weights: int) -> list[int]:
+def find_weights(weights: Node, tokens: Node) -> tuple[int, bool] | None:
+    """Return what is read of an expert as a number, and whether it is that number for each token of the call.
+
+    A loop over experts reads a row of the mask of all tokens for each expert: there it grows with the tokens. None if
+    it depends on anything else.
+    """
+    number, rest = _split(weights)
+    if not rest:
+        return number, False
+    divisor, same = _split(tokens)
+    return (number // divisor, True) if rest == same and number % divisor == 0 else None
+
+
+def _split(node: Node) -> tuple[int, list[str]]:
+    """Return the number in a product, and the texts of its other factors."""
+    factors = node.operands if isinstance(node, Operation) and node.function == PRODUCT else (node,)
+    number = math.prod(factor for factor in factors if isinstance(factor, int))
+    return number, sorted(repr(factor) for factor in factors if not isinstance(factor, int))
+
+
+def _multiply(number: int, node: Node) -> Node:
+    return number * node if isinstance(node, int) else Operation(PRODUCT, (number, node))
+
+
+def list_expected_reads(experts: int, per_token: int, weights: int, is_per_token: bool = False) -> list[int]:
     """Return the expected reads of 0, 1, 2 ... tokens, as long as they are less than all; see ``RoutedReads``.
+
+    What is missing of all is ``E (1 - k/E)^N W``. It shrinks with each token; where ``W`` grows as ``N`` does, from
+    ``N = E`` on, since ``(N + 1)/N (1 - k/E)`` is at most 1 from ``N = (E - k)/k``.
+
+    Parameters
+    ----------
+    experts, per_token, weights
+        As in ``RoutedReads``.
+    is_per_token
+        Whether so much is read of an expert for each token of the call.
 
     Raises
     ------
@@ -124,10 +160,14 @@ def list_expected_reads(experts: int, per_token: int, weights: int) -> list[int]
         If the table is too long.
     """
     reads: list[int] = []
-    while (found := expected_routed_reads(experts, per_token, len(reads), weights)) < experts * weights:
+    while True:
+        tokens = len(reads)
+        of_expert = weights * tokens if is_per_token else weights
+        found = expected_routed_reads(experts, per_token, tokens, of_expert)
+        if found == experts * of_expert and (tokens >= experts or not is_per_token):
+            return reads
         reads.append(found)
         if len(reads) > MOST_READS:
             raise FormulaError(
                 "the table of expected reads is too long", expected=MOST_READS, found=(experts, per_token)
             )
-    return reads

@@ -1,0 +1,78 @@
+"""A small mixture of experts that a command compiles into a folder with all targets, and its SQL run in DuckDB."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compiled_llama import run
+
+from modelmeter.model.registry import forget_model
+
+CONFIG: dict[str, Any] = {
+    "model_type": "qwen3_moe", "hidden_size": 34, "intermediate_size": 58, "moe_intermediate_size": 22,
+    "num_hidden_layers": 3, "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 14, "num_experts": 7,
+    "num_experts_per_tok": 3, "vocab_size": 97, "norm_topk_prob": True, "decoder_sparse_step": 1,
+    "mlp_only_layers": [], "tie_word_embeddings": False, "_name_or_path": "acme/Folder-Experts",
+}  # fmt: skip
+
+NAME, PACKAGE = "folder-experts", "folder_experts_costs"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    pytest.importorskip("transformers")
+    root = tmp_path_factory.mktemp("experts")
+    (root / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
+    run("compile", str(root / "config.json"), "--out", str(root / "compiled"))
+    forget_model(NAME)
+    yield root / "compiled"
+    forget_model(NAME)
+
+
+@pytest.fixture(scope="module")
+def costs(folder: Path) -> Iterator[Any]:
+    sys.path.insert(0, str(folder))
+    yield __import__(PACKAGE)
+    sys.path.remove(str(folder))
+
+
+def test_products_of_experts_are_counted_by_hand(costs: Any) -> None:
+    # Of each token: q and o over 6 heads of 14, k and v over 2, the router, 3 experts of three matrices each.
+    linear = 2 * 41 * (2 * 34 * 84 + 2 * 34 * 28 + 34 * 7 + 3 * 3 * 34 * 22)
+    attention = 2 * 2 * 84 * 41 * 41
+    assert costs.prefill(seq_len=41).tensor_core_flops == 3 * (linear + attention) + 2 * 34 * 97
+
+
+def test_sql_reads_the_experts_that_python_reads(folder: Path, costs: Any) -> None:
+    """The loop over experts reads a row of the mask of all tokens for each: a table that grows with the tokens."""
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed: SQL cannot run")
+    draw = random.Random(29)
+    rows = [
+        {
+            "batch_size": draw.randint(1, 5), "seq_len": draw.choice((draw.randint(2, 9), draw.randint(2, 5000))),
+            "decode_steps": draw.randint(1, 300), "expert_routing": draw.choice(("uniform", "even")),
+        }
+        for _ in range(500)
+    ]  # fmt: skip
+    names = tuple(rows[0])
+    with duckdb.connect() as database:
+        database.execute((folder / f"duckdb/{PACKAGE}.sql").read_text(encoding="utf-8"))
+        database.execute("CREATE TABLE calls (batch_size INT, seq_len INT, decode_steps INT, expert_routing VARCHAR)")
+        database.executemany("INSERT INTO calls VALUES (?, ?, ?, ?)", [tuple(row.values()) for row in rows])
+        for stage in ("prefill", "decode", "request"):
+            metrics = costs.Cost._fields
+            found = database.execute(
+                f"SELECT {', '.join((*names, *metrics))} FROM {PACKAGE}.{stage}('calls')"
+            ).fetchall()
+            assert len(found) == len(rows)
+            for row in found:
+                sizes = dict(zip(names, row, strict=False))
+                if stage == "prefill":
+                    del sizes["decode_steps"]
+                assert row[len(names) :] == tuple(getattr(costs, stage)(**sizes)), (stage, sizes)

@@ -50,6 +50,12 @@ def run(*arguments: str) -> str:
     return result.output
 
 
+def show_costs(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["eval", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
 def refuse(*arguments: str) -> str:
     result = CliRunner().invoke(app, ["compare", *arguments])
     assert isinstance(result.exception, ModelMeterError), result.output
@@ -74,6 +80,16 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     forget_package()
     yield folder
     forget_package()
+
+
+@pytest.mark.parametrize(("prompts", "notes"), [(1, 0), (3, 1)])
+def test_eval_says_whose_images_those_of_several_prompts_are(tiny: Path, prompts: int, notes: int) -> None:
+    sizes = (f"batch_size={prompts}", "grid_height=8", "grid_width=12", "--model", str(tiny), "--json")
+    found = json.loads(show_costs("request", *sizes))
+    assert [note.partition(";")[0] for note in found.get("notes", [])] == [
+        f"the images are those of all {prompts} prompts together"
+    ] * notes
+    assert "notes" not in json.loads(show_costs("prefill", f"batch_size={prompts}", "--model", str(tiny), "--json"))
 
 
 def test_work_of_a_page_is_what_the_evaluators_say() -> None:

@@ -74,7 +74,7 @@ def test_a_stand_in_has_no_name_that_a_package_lacks(name: str) -> None:
         for node in ast.parse(text).body:
             if isinstance(node, ast.Assign | ast.AnnAssign):
                 found = node.targets if isinstance(node, ast.Assign) else [node.target]
-                targets |= {target.id for target in found if isinstance(target, ast.Name)}
+                targets |= {name.id for target in found for name in ast.walk(target) if isinstance(name, ast.Name)}
         return targets
 
     assert read((FOLDER / name).read_text(encoding="utf-8")) <= read(render_small_package()[name])

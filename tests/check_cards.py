@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from time import perf_counter
 
-from modelmeter.frontend.cards import CARDS
+from modelmeter.frontend.cards.shipped import CARDS
 from modelmeter.support.errors import ModelMeterError
 from modelmeter.support.suggestions import unknown_name
 

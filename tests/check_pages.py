@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from modelmeter.frontend.page_rules import LARGEST_RATIO, PAGE_RULES, GridRule, PageRule, SplitRule, TileRule
+from modelmeter.frontend.cards.page_rules import LARGEST_RATIO, PAGE_RULES, GridRule, PageRule, SplitRule, TileRule
 
 LARGEST_SIDE = 6000
 

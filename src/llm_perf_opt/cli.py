@@ -77,7 +77,7 @@ def list_registered(
     if as_json:
         typer.echo(json.dumps(describe_cards() if cards else describe_models(), indent=2))
     elif cards:
-        from modelmeter.frontend.cards import CARDS
+        from modelmeter.frontend.cards.shipped import CARDS
 
         typer.echo("\n".join(line for card in CARDS.values() for line in card.describe()))
     else:

@@ -12,7 +12,7 @@ import sympy
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.functions import INTEGER_FUNCTIONS
 from modelmeter.frontend.compiled_folder import is_folder, open_folder
-from modelmeter.frontend.sources import is_traced
+from modelmeter.frontend.configs.sources import is_traced
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.model.registry import DEFAULT, find_model, list_models
 from modelmeter.support.errors import ArchitectureError

@@ -12,8 +12,8 @@ import sympy
 from attrs import evolve
 
 from modelmeter.core.evaluate import evaluate
-from modelmeter.frontend.card import Card, Tower
-from modelmeter.frontend.cards import CARDS
+from modelmeter.frontend.cards.card import Card, Tower
+from modelmeter.frontend.cards.shipped import CARDS
 from modelmeter.frontend.operator_parts import list_parts
 from modelmeter.frontend.records import TracedOperator
 from modelmeter.model.registry import forget_model
@@ -65,7 +65,7 @@ def test_the_tower_of_a_model_whose_text_is_refused_is_what_was_counted() -> Non
     pytest.importorskip("transformers")
     import torch
 
-    from modelmeter.frontend.config import make_config
+    from modelmeter.frontend.configs.config import make_config
     from modelmeter.frontend.modules import build_modules
     from modelmeter.frontend.tracing import DTYPE
     from modelmeter.frontend.vision import run_vision, trace_vision

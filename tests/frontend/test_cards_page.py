@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelmeter.frontend.cards import CARDS
+from modelmeter.frontend.cards.shipped import CARDS
 from modelmeter.model.registry import forget_model
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "cards.md").read_text(encoding="utf-8")

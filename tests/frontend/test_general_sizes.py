@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from llm_perf_opt.cli import app
 from llm_perf_opt.evaluators import load_costs
 from modelmeter.frontend.archive import read_traced, write_traced
-from modelmeter.frontend.config_sizes import list_size_rules
+from modelmeter.frontend.general.config_sizes import list_size_rules
 from modelmeter.model.registry import forget_model
 from modelmeter.support.checked_imports import CheckedFinder
 from modelmeter.support.errors import FormulaError

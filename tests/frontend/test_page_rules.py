@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tests.check_pages import check_rule, draw_sizes, find_oracle
 
-from modelmeter.frontend.cards import CARDS
-from modelmeter.frontend.page_rules import PAGE_RULES, GridRule, PageRule, make_page_views
+from modelmeter.frontend.cards.page_rules import PAGE_RULES, GridRule, PageRule, make_page_views
+from modelmeter.frontend.cards.shipped import CARDS
 from modelmeter.support.errors import WorkloadError
 from modelmeter.support.strict_json import make_converter
 

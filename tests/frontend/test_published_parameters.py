@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 from attrs import frozen
 
-from modelmeter.frontend.cards import CARDS
+from modelmeter.frontend.cards.shipped import CARDS
 
 
 @frozen

@@ -13,7 +13,7 @@ import pytest
 import sympy
 
 import modelmeter
-from modelmeter.frontend.card import Card
+from modelmeter.frontend.cards.card import Card
 from modelmeter.model.registry import forget_model
 
 FLOWS = ("tensor_core_flops", "cuda_core_flops", "io_bytes", "activation_bytes", "kv_cache_bytes")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modelmeter.frontend.cards_of_text import DEEPSEEK_V3, LLAMA_3_1_8B, QWEN3_30B_A3B
+from modelmeter.frontend.cards.of_text import DEEPSEEK_V3, LLAMA_3_1_8B, QWEN3_30B_A3B
 from modelmeter.support.errors import ModelMeterError
 
 # Llama: a layer has queries and output of 4096 x 4096, keys and values of 4096 x 1024, three matrices of the MLP, two
@@ -35,7 +35,7 @@ DEEPSEEK = (
 )
 def test_a_card_has_as_many_parameters_as_were_published(card: Any, expected: int, billions: float) -> None:
     pytest.importorskip("transformers")
-    from modelmeter.frontend.config import make_config
+    from modelmeter.frontend.configs.config import make_config
     from modelmeter.frontend.modules import build_modules
 
     read = make_config({**card.config, "model_type": card.model_type}, card.title, place=card.name)
@@ -46,7 +46,7 @@ def test_a_card_has_as_many_parameters_as_were_published(card: Any, expected: in
 
 def test_what_is_no_card_is_a_model_type() -> None:
     pytest.importorskip("transformers")
-    from modelmeter.frontend.config import read_model_config
+    from modelmeter.frontend.configs.config import read_model_config
 
     with pytest.raises(ModelMeterError, match=r"llama-3\.1-8b"):
         read_model_config("llama-3.1-8")

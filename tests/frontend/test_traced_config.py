@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from modelmeter.frontend.sources import is_traced
+from modelmeter.frontend.configs.sources import is_traced
 from modelmeter.support.errors import ArchitectureError, ModelMeterError
 from modelmeter.support.suggestions import UnknownNameError
 
 pytest.importorskip("transformers")
-from modelmeter.frontend.config import read_model_config
+from modelmeter.frontend.configs.config import read_model_config
 from modelmeter.frontend.modules import build_modules
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from modelmeter.core.evaluate import evaluate
-from modelmeter.frontend.card import Card
+from modelmeter.frontend.cards.card import Card
 from modelmeter.model.registry import forget_model
 from modelmeter.support.errors import CountError, WorkloadError
 
@@ -79,7 +79,7 @@ def test_a_step_sees_the_prompt_and_a_window(compilation: Any, steps: int) -> No
 
 
 def _make_config() -> Any:
-    from modelmeter.frontend.config import make_config
+    from modelmeter.frontend.configs.config import make_config
 
     fields = {**CARD.config, "model_type": CARD.model_type}
     return make_config(fields, CARD.title, place=CARD.name, is_carded=True).config

@@ -9,8 +9,8 @@ import pytest
 import sympy
 
 from modelmeter.core.functions import Differs, Equals
-from modelmeter.frontend.cards import CARDS
-from modelmeter.frontend.grids import GRID_HEIGHT, GRID_WIDTH, NUM_IMAGES, count_in_window, for_images
+from modelmeter.frontend.cards.grids import GRID_HEIGHT, GRID_WIDTH, NUM_IMAGES, count_in_window, for_images
+from modelmeter.frontend.cards.shipped import CARDS
 from modelmeter.frontend.interpolation import Interpolation
 from modelmeter.model.registry import forget_model
 from modelmeter.support.errors import CountError

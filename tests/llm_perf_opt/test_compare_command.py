@@ -67,13 +67,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A compiled folder of a small model that sees."""
     pytest.importorskip("transformers")
     from llm_perf_opt.commands.compile_traced import list_files
-    from modelmeter.frontend.cards import CARDS
+    from modelmeter.frontend.cards.shipped import CARDS
     from modelmeter.frontend.compile import compile_config
     from modelmeter.support.generated_files import write_files
 
     patch = pytest.MonkeyPatch()
     card = evolve(CARDS["qwen2.5-vl-3b"], title="Tiny-Sight", config=CONFIG)
-    patch.setattr("modelmeter.frontend.cards.CARDS", {**CARDS, TINY: card})
+    patch.setattr("modelmeter.frontend.cards.shipped.CARDS", {**CARDS, TINY: card})
     folder = tmp_path_factory.mktemp("tiny")
     write_files(list_files(compile_config(TINY, points=0), ("python",)), folder)
     patch.undo()
@@ -260,7 +260,7 @@ def test_what_is_wrong_is_said_before_a_card_is_compiled(monkeypatch: pytest.Mon
 
 def test_a_card_is_compiled_and_used_until_everything_is_printed(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder that it was compiled into is gone in the end, and nothing is left of it."""
-    from modelmeter.frontend.cards import CARDS
+    from modelmeter.frontend.cards.shipped import CARDS
 
     made: list[Path] = []
 
@@ -269,7 +269,7 @@ def test_a_card_is_compiled_and_used_until_everything_is_printed(tiny: Path, mon
         return made[0]
 
     forget_package()
-    monkeypatch.setattr("modelmeter.frontend.cards.CARDS", {**CARDS, TINY: None})
+    monkeypatch.setattr("modelmeter.frontend.cards.shipped.CARDS", {**CARDS, TINY: None})
     monkeypatch.setattr("llm_perf_opt.commands.compare._compile", compile_card)
     found = json.loads(run("deepseek-ocr@tiny", TINY, "--page", "853x1201", "--output-tokens", "3", "--json"))
     assert found["pages"][1]["work"]["image_tokens"]["value"] == 43 * 30

@@ -143,7 +143,7 @@ def open_models(names: Sequence[str], begin: Callable[[str], None]) -> Iterator[
     parts = [_split(name) for name in names]
     cards = [name for name, _ in parts if name not in known and not is_folder(name)]
     if cards:
-        from modelmeter.frontend.cards import CARDS
+        from modelmeter.frontend.cards.shipped import CARDS
 
         for name in cards:
             if name not in CARDS:

@@ -16,8 +16,8 @@ from modelmeter.frontend.compiled_folder import (
     refuse_other_models,
     write_manifest,
 )
-from modelmeter.frontend.config_fields import check_fields, read_fields
-from modelmeter.frontend.sources import check_name, find_config, is_traced
+from modelmeter.frontend.configs.config_fields import check_fields, read_fields
+from modelmeter.frontend.configs.sources import check_name, find_config, is_traced
 from modelmeter.model.registry import DEFAULT, list_models
 from modelmeter.support.errors import ModelMeterError
 from modelmeter.support.extras import INSTALL_TRANSFORMERS, explain_missing_extra
@@ -110,8 +110,8 @@ def compile_source(
         check_fields(read_fields(path), path)  # in a moment, and not after seconds of imports
     begin("load transformers")
     with explain_missing_extra("tracing any model", "torch, torchinfo and transformers", remedy=INSTALL_TRANSFORMERS):
-        from modelmeter.frontend.cards import find_card
-        from modelmeter.frontend.config import read_model_config
+        from modelmeter.frontend.cards.shipped import find_card
+        from modelmeter.frontend.configs.config import read_model_config
         from modelmeter.frontend.definition import name_package
 
         card = find_card(source)

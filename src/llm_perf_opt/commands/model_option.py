@@ -20,11 +20,11 @@ def find_model_name(value: str) -> str:
     if value in list_models():
         return value
     from modelmeter.frontend.compiled_folder import FolderError, is_folder, open_folder
-    from modelmeter.frontend.sources import has_modules
+    from modelmeter.frontend.configs.sources import has_modules
 
     if is_folder(value):
         return open_folder(value)
-    from modelmeter.frontend.cards import CARDS  # it takes sympy, which a registered model may do without
+    from modelmeter.frontend.cards.shipped import CARDS  # it takes sympy, which a registered model may do without
 
     if value in CARDS or has_modules(value):
         raise FolderError(

@@ -23,7 +23,7 @@ def describe_models() -> list[dict[str, Any]]:
 
 def describe_cards() -> list[dict[str, Any]]:
     """Return the model cards; those with a stage that is refused are not compiled."""
-    from modelmeter.frontend.cards import CARDS
+    from modelmeter.frontend.cards.shipped import CARDS
 
     return [
         {

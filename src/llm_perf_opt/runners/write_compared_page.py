@@ -31,8 +31,8 @@ NAMES: Final = {"README.md": "compared.md", "comparison.json": "compared.json"}
 
 def list_models() -> Iterator[str]:
     """Yield what is compared: the registered models, and every card that looks at pages and writes text."""
-    from modelmeter.frontend.cards import CARDS
-    from modelmeter.frontend.page_rules import PAGE_RULES
+    from modelmeter.frontend.cards.page_rules import PAGE_RULES
+    from modelmeter.frontend.cards.shipped import CARDS
 
     yield from REGISTERED
     yield from (name for name, card in CARDS.items() if name in PAGE_RULES and not card.refused)

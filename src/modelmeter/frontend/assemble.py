@@ -14,7 +14,7 @@ from transformers import PreTrainedConfig
 from modelmeter.core.functions import Size, differs, equals
 from modelmeter.frontend.borders import trace_within
 from modelmeter.frontend.cache import CachedShape, make_cache, read_shapes
-from modelmeter.frontend.card import DEFAULT_CLASS, Card, Tower
+from modelmeter.frontend.cards.card import DEFAULT_CLASS, Card, Tower
 from modelmeter.frontend.definition import (
     DECODE,
     PREFILL,

@@ -13,17 +13,17 @@ from torch import nn
 from modelmeter.analysis.peak import Peak
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.frontend.assemble import Begin, learn_cache, list_stages, trace_model
-from modelmeter.frontend.card import DEFAULT_CLASS, Card
-from modelmeter.frontend.cards import find_card
-from modelmeter.frontend.config import ModelConfig, make_config, read_model_config
+from modelmeter.frontend.cards.card import DEFAULT_CLASS, Card
+from modelmeter.frontend.cards.page_rules import PAGE_RULES, PageRule
+from modelmeter.frontend.cards.shipped import find_card
+from modelmeter.frontend.configs.config import ModelConfig, make_config, read_model_config
+from modelmeter.frontend.configs.sources import check_name
 from modelmeter.frontend.definition import VISION, define_model
 from modelmeter.frontend.evidence import Checked, check_stage, choose_points, describe_checks
-from modelmeter.frontend.general import add_general
+from modelmeter.frontend.general.general_form import add_general
 from modelmeter.frontend.modules import Depth, build_modules, count_layers
-from modelmeter.frontend.page_rules import PAGE_RULES, PageRule
 from modelmeter.frontend.records import TracedModel, describe_sizes
 from modelmeter.frontend.serving import list_beside, make_serving
-from modelmeter.frontend.sources import check_name
 from modelmeter.frontend.tracing import DTYPE
 from modelmeter.frontend.vision import run_vision
 from modelmeter.model.registry import register_model

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import field, frozen
 from cattrs import ClassValidationError, transform_error
 
-from modelmeter.frontend.page_rules import PageRule
+from modelmeter.frontend.cards.page_rules import PageRule
 from modelmeter.frontend.serving import list_beside, make_serving
 from modelmeter.model.registry import Registration, list_models, register_lazily
 from modelmeter.support.checked_imports import CheckedFinder, digest_text, install_finder, read_checked

@@ -15,8 +15,8 @@ from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
 from modelmeter.core.size_rules import Rule
 from modelmeter.core.symbols import Dimension, Dimensions, define_sizes
-from modelmeter.frontend.card import Tower
-from modelmeter.frontend.config_sizes import describe_general
+from modelmeter.frontend.cards.card import Tower
+from modelmeter.frontend.general.config_sizes import describe_general
 from modelmeter.frontend.positions import split_context
 from modelmeter.frontend.records import TracedModel
 from modelmeter.frontend.tree import LayerTrees

@@ -19,7 +19,7 @@ from modelmeter.core.cost import Operator, Precision, Work
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import METRICS, PEAK
-from modelmeter.frontend.card import ImageSize
+from modelmeter.frontend.cards.card import ImageSize
 from modelmeter.frontend.recording import record_forward
 from modelmeter.frontend.records import NO_WINDOWS, TracedForward, Windows, describe_sizes
 from modelmeter.frontend.tracing import read_recording

@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
-from modelmeter.frontend.card import Blocks, Tower
+from modelmeter.frontend.cards.card import Blocks, Tower
 from modelmeter.frontend.experts import STAND_IN
 from modelmeter.frontend.kinds import describe_kind
 from modelmeter.graph.dtypes import default_dtype

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from modelmeter.frontend.page_rules import PageRule, make_page_views
+from modelmeter.frontend.cards.page_rules import PageRule, make_page_views
 from modelmeter.model.positions import MOST_POSITIONS
 from modelmeter.model.serving import Serving, ServingMode
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from modelmeter.core.cost import KINDS, Elements
 from modelmeter.core.functions import Size
-from modelmeter.frontend.card import Tower
+from modelmeter.frontend.cards.card import Tower
 from modelmeter.frontend.interpolation import Interpolation, count_independent
 from modelmeter.frontend.operator_parts import PARTS, list_alive, list_moved, list_parts, make_operator
 from modelmeter.frontend.real_integers import RealIntegers

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from modelmeter.frontend.general.small_configs import ConfigCount, ForwardCount, ForwardName, Seen
 from modelmeter.frontend.operator_parts import PARTS
-from modelmeter.frontend.small_configs import ConfigCount, ForwardCount, ForwardName, Seen
 from modelmeter.support.errors import CountError
 
 COEFFICIENTS: Final = ("constant", "tokens", "experts", "both")

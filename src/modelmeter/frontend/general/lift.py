@@ -22,12 +22,9 @@ from attrs import define, field
 
 from modelmeter.core.functions import Size
 from modelmeter.core.symbols import Dimensions
-from modelmeter.frontend.config_sizes import HEADS, KEY_HEADS
-from modelmeter.frontend.count_keys import Key, check_structure, describe_structure, flatten
-from modelmeter.frontend.interpolation import Interpolation
-from modelmeter.frontend.operator_parts import PARTS, list_parts
-from modelmeter.frontend.records import TracedForward, TracedModel, TracedOperator
-from modelmeter.frontend.small_configs import (
+from modelmeter.frontend.general.config_sizes import HEADS, KEY_HEADS
+from modelmeter.frontend.general.count_keys import Key, check_structure, describe_structure, flatten
+from modelmeter.frontend.general.small_configs import (
     ConfigCount,
     Family,
     ForwardName,
@@ -35,6 +32,9 @@ from modelmeter.frontend.small_configs import (
     draw_workload,
     shorten_path,
 )
+from modelmeter.frontend.interpolation import Interpolation
+from modelmeter.frontend.operator_parts import PARTS, list_parts
+from modelmeter.frontend.records import TracedForward, TracedModel, TracedOperator
 from modelmeter.support.errors import CountError
 
 _KEYS: Final = sympy.Symbol("keys", integer=True, positive=True)

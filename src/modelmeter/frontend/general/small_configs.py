@@ -13,7 +13,8 @@ from transformers import PreTrainedConfig
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.size_rules import Rule
 from modelmeter.frontend.assemble import learn_stages, list_stages
-from modelmeter.frontend.config_sizes import (
+from modelmeter.frontend.experts import ExpertCosts
+from modelmeter.frontend.general.config_sizes import (
     CHOSEN_EXPERTS,
     DENSE_LAYERS,
     DEPTHS,
@@ -23,7 +24,6 @@ from modelmeter.frontend.config_sizes import (
     KEY_HEADS,
     LAYERS,
 )
-from modelmeter.frontend.experts import ExpertCosts
 from modelmeter.frontend.kinds import number_kinds
 from modelmeter.frontend.modules import Stack, build_modules, count_own_parameters
 from modelmeter.frontend.operator_parts import list_parts

@@ -7,12 +7,12 @@ from attrs import define, field
 
 from modelmeter.core.cost import Operator
 from modelmeter.core.functions import Size, routed_reads
-from modelmeter.frontend.config_sizes import CHOSEN_EXPERTS, EXPERTS
-from modelmeter.frontend.count_keys import COEFFICIENTS, Key, flatten
-from modelmeter.frontend.lift import Lift
+from modelmeter.frontend.general.config_sizes import CHOSEN_EXPERTS, EXPERTS
+from modelmeter.frontend.general.count_keys import COEFFICIENTS, Key, flatten
+from modelmeter.frontend.general.lift import Lift
+from modelmeter.frontend.general.small_configs import ForwardName, Seen
 from modelmeter.frontend.operator_parts import PARTS, list_parts, make_operator
 from modelmeter.frontend.records import TracedForward, TracedOperator, TracedRun, substitute
-from modelmeter.frontend.small_configs import ForwardName, Seen
 from modelmeter.support.errors import CountError
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from modelmeter.frontend import cards_of_grids, cards_of_text, cards_of_views
-from modelmeter.frontend.card import Card
+from modelmeter.frontend.cards import of_grids, of_text, of_views
+from modelmeter.frontend.cards.card import Card
 
-CARDS: Final[Mapping[str, Card]] = {
-    card.name: card for card in (*cards_of_grids.CARDS, *cards_of_views.CARDS, *cards_of_text.CARDS)
-}
+CARDS: Final[Mapping[str, Card]] = {card.name: card for card in (*of_grids.CARDS, *of_views.CARDS, *of_text.CARDS)}
 """What ``modelmeter models --cards`` lists."""
 
 

@@ -11,8 +11,8 @@ import sympy
 from attrs import evolve
 
 from modelmeter.core.functions import Differs, Exceeds
-from modelmeter.frontend.card import ImageSize
-from modelmeter.frontend.grids import IMAGES, NUM_IMAGES, for_images
+from modelmeter.frontend.cards.card import ImageSize
+from modelmeter.frontend.cards.grids import IMAGES, NUM_IMAGES, for_images
 
 VIEWS = evolve(IMAGES, most=9)
 """Images of fixed pixels, of which many are counted at little cost."""

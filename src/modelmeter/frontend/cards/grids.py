@@ -10,7 +10,7 @@ import sympy
 from attrs import evolve
 
 from modelmeter.core.functions import CeilDiv, Differs, FloorDiv
-from modelmeter.frontend.card import ImageSize
+from modelmeter.frontend.cards.card import ImageSize
 
 IMAGES = ImageSize(
     name="num_images", unit="images", words="images in all prompts together", latex="n", least=1, most=3, default=1

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from inspect import Parameter, signature
 from typing import Any, Final
 
-from modelmeter.frontend.config_fields import COUNTS
+from modelmeter.frontend.configs.config_fields import COUNTS
 
 REQUIRED: Final = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
 """Sizes of which a default is that of one published model, and says nothing of any other."""

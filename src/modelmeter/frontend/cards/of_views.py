@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import sympy
 
-from modelmeter.frontend.card import Blocks, Card, Tower, look_at_features
-from modelmeter.frontend.grids import IMAGES, NUM_IMAGES
-from modelmeter.frontend.views import (
+from modelmeter.frontend.cards.card import Blocks, Card, Tower, look_at_features
+from modelmeter.frontend.cards.grids import IMAGES, NUM_IMAGES
+from modelmeter.frontend.cards.views import (
     HAS_TILE_GRID,
     NUM_HEIGHT_TILES,
     NUM_TILES,

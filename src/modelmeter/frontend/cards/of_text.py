@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from modelmeter.frontend.card import Card
+from modelmeter.frontend.cards.card import Card
 
 LLAMA_3_1_8B: Final = Card(
     name="llama-3.1-8b",

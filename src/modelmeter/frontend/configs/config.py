@@ -13,10 +13,10 @@ from attrs import field, frozen
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from modelmeter.frontend.assumed import are_defaults, list_assumed, list_missing
-from modelmeter.frontend.cards import CARDS
-from modelmeter.frontend.config_fields import check_depth, check_fields, clip, read_fields
-from modelmeter.frontend.sources import find_config
+from modelmeter.frontend.cards.shipped import CARDS
+from modelmeter.frontend.configs.assumed import are_defaults, list_assumed, list_missing
+from modelmeter.frontend.configs.config_fields import check_depth, check_fields, clip, read_fields
+from modelmeter.frontend.configs.sources import find_config
 from modelmeter.model.registry import list_models
 from modelmeter.support.errors import ArchitectureError
 from modelmeter.support.suggestions import unknown_name

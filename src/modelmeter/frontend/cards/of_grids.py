@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from modelmeter.frontend.card import Blocks, Card, Tower, look_at_features
-from modelmeter.frontend.grids import (
+from modelmeter.frontend.cards.card import Blocks, Card, Tower, look_at_features
+from modelmeter.frontend.cards.grids import (
     CELLS,
     GRID_HEIGHT,
     GRID_TERMS,

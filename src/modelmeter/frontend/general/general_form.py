@@ -13,8 +13,8 @@ from transformers import PreTrainedConfig
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.functions import Size
 from modelmeter.core.size_rules import Rule
-from modelmeter.frontend.config_fields import clip
-from modelmeter.frontend.config_sizes import (
+from modelmeter.frontend.configs.config_fields import clip
+from modelmeter.frontend.general.config_sizes import (
     DENSE_LAYERS,
     DEPTHS,
     EXPERTS,
@@ -29,14 +29,14 @@ from modelmeter.frontend.config_sizes import (
     list_fixed,
     list_size_rules,
 )
-from modelmeter.frontend.fresh_configs import check_family
+from modelmeter.frontend.general.fresh_configs import check_family
+from modelmeter.frontend.general.lift import BESIDE, Lift
+from modelmeter.frontend.general.lifted_runs import LiftedRuns
+from modelmeter.frontend.general.small_configs import Family
 from modelmeter.frontend.interpolation import Interpolation
 from modelmeter.frontend.kinds import describe_kind, number_kinds
-from modelmeter.frontend.lift import BESIDE, Lift
-from modelmeter.frontend.lifted_runs import LiftedRuns
 from modelmeter.frontend.modules import Depth
 from modelmeter.frontend.records import GeneralForm, TracedModel, TracedRun
-from modelmeter.frontend.small_configs import Family
 from modelmeter.support.errors import ArchitectureError, CountError, ModelMeterError
 
 _LATENT: Final = "qk_rope_head_dim"

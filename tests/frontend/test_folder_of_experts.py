@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import random
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +50,32 @@ def test_products_of_experts_are_counted_by_hand(costs: Any) -> None:
     linear = 2 * 41 * (2 * 34 * 84 + 2 * 34 * 28 + 34 * 7 + 3 * 3 * 34 * 22)
     attention = 2 * 2 * 84 * 41 * 41
     assert costs.prefill(seq_len=41).tensor_core_flops == 3 * (linear + attention) + 2 * 34 * 97
+
+
+def test_every_layer_runs_in_python_and_over_arrays(costs: Any) -> None:
+    """The activation of the experts costs nothing, as its calls are counted with the loop: it has no sizes."""
+    numpy = pytest.importorskip("numpy")
+    functions = [name for name in costs.layers.__all__ if not name.endswith("_fused_io_bytes") and name.islower()]
+    unsized = [name for name in functions if not inspect.signature(getattr(costs.layers, name)).parameters]
+    assert unsized
+    assert all(tuple(getattr(costs.layers, name)()) == (0, 0, 0, 0, 0, 0) for name in unsized)
+    for name in functions:
+        alone, over = getattr(costs.layers, name)(), getattr(costs.arrays.layers, name)()
+        assert numpy.array_equal(tuple(over), tuple(alone)), name
+
+
+def test_every_layer_loads_in_javascript(folder: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed: JavaScript cannot run")
+    script = (
+        f"import * as costs from {json.dumps((folder / 'javascript' / PACKAGE / 'index.mjs').as_uri())};"
+        "const layers = Object.values(costs.layers).filter((each) => typeof each === 'function');"
+        "layers.forEach((each) => each()); console.log(layers.length);"
+    )
+    ran = subprocess.run([node, "--input-type=module", "-e", script], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert int(ran.stdout) > 7
 
 
 def test_sql_reads_the_experts_that_python_reads(folder: Path, costs: Any) -> None:

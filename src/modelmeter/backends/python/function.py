@@ -11,7 +11,7 @@ from modelmeter.algebra.program import Program, join_programs
 from modelmeter.backends.python.checks import check_by_table, check_rule, check_sizes, derive
 from modelmeter.backends.python.limits import Limits
 from modelmeter.backends.python.parameters import write_argument
-from modelmeter.backends.python.printer import LINE_LENGTH, StatementPrinter, fill_lines
+from modelmeter.backends.python.printer import LINE_LENGTH, StatementPrinter, fill_lines, write_signature
 from modelmeter.backends.python.runtime._checks import MAKE_COST
 from modelmeter.core.functions import RoutedReads
 from modelmeter.core.metrics import METRICS
@@ -50,9 +50,7 @@ class Function:
         routing = [f'{ROUTING}: str = "uniform",'] if self.signature.has_routing else []
         return "\n".join(
             [
-                f"def {self.name}(",
-                *fill_lines(["*,", *arguments, *routing], "    "),
-                f") -> {self.result}:",
+                *write_signature(self.name, [*arguments, *routing], self.result),
                 *self.docstring,
                 *self.body,
             ]
@@ -84,7 +82,7 @@ def print_steps(name: str, program: Program, dimensions: Dimensions, doc: str) -
         printer.assign(output.name, output.numerator, output.denominator)
     arguments = [f"{size}: {'Bits' if size in dimensions.storage else 'int'}," for size in program.inputs]
     routing = [f"{ROUTING}: str,"] if program.calls(RoutedReads.__name__) else []
-    header = [f"def {name}(", *fill_lines(["*,", *arguments, *routing], "    "), ") -> dict[str, Bits]:"]
+    header = write_signature(name, [*arguments, *routing], "dict[str, Bits]")
     return "\n".join([*header, f'    """{doc}"""', *printer.lines, "    return locals()"])
 
 

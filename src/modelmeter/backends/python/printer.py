@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import field, frozen
 
@@ -77,6 +77,13 @@ def fill_lines(words: Iterable[str], indent: str) -> list[str]:
         else:
             lines.append(f"{indent}{word}")
     return lines
+
+
+def write_signature(name: str, arguments: Sequence[str], result: str) -> list[str]:
+    """Return the first lines of a function that takes its arguments by name, if it takes any: a star needs some."""
+    if not arguments:
+        return [f"def {name}() -> {result}:"]
+    return [f"def {name}(", *fill_lines(["*,", *arguments], "    "), f") -> {result}:"]
 
 
 def strip_parentheses(text: str) -> str:

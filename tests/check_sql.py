@@ -25,6 +25,11 @@ SIZES = {
 }  # fmt: skip
 """The largest value of each size of a request."""
 
+EXPERT_SIZES = ("hidden_size", "moe_intermediate_size", "n_routed_experts", "num_experts_per_tok")
+"""In SQL, layers that tokens choose experts in exist for the experts of the model only."""
+
+ROUTING = "expert_routing"
+
 
 def main() -> int:
     """Compare, and return the exit code."""
@@ -66,12 +71,15 @@ def check_layers(database: duckdb.DuckDBPyConnection, draw: random.Random, count
     for name in names:
         function = getattr(costs.layers, name)
         defaults = {size: each.default for size, each in inspect.signature(function).parameters.items()}
-        rows = [
-            [default * draw.randrange(1, 50) + draw.randrange(2) * (size == "num_tokens")
-             for size, default in defaults.items()] for _ in range(count)
-        ]  # fmt: skip
-        answers = [(row, answer) for row in rows if (answer := call(function, dict(zip(defaults, row, strict=True))))]
-        columns = ", ".join(f"unnest(${place + 1}::BIGINT[]) AS {size}" for place, size in enumerate(defaults))
+        answers: list[tuple[list[Any], tuple[int, ...]]] = []
+        while len(answers) < count:
+            row = [draw_size(draw, size, default, ROUTING in defaults) for size, default in defaults.items()]
+            if answer := call(function, dict(zip(defaults, row, strict=True))):
+                answers.append((row, answer))
+        columns = ", ".join(
+            f"unnest(${place + 1}::{'VARCHAR' if size == ROUTING else 'BIGINT'}[]) AS {size}"
+            for place, size in enumerate(defaults)
+        )
         database.execute(
             f"CREATE OR REPLACE TABLE layers AS SELECT unnest(range({len(answers)})) AS id, {columns}",
             [*map(list, zip(*(row for row, _ in answers), strict=True))],
@@ -83,6 +91,15 @@ def check_layers(database: duckdb.DuckDBPyConnection, draw: random.Random, count
         wrong += sum(answer != expected for answer, (_, expected) in zip(found, answers, strict=True))
     print(f"{len(names)} evaluators of layers, {count:,} rows each: {wrong:,} differ")
     return wrong
+
+
+def draw_size(draw: random.Random, size: str, default: Any, has_routing: bool) -> Any:
+    """Return a small multiple of a size, or the size itself; and a routing where tokens choose experts."""
+    if size == ROUTING:
+        return draw.choice(("uniform", "even"))
+    if has_routing and (size in EXPERT_SIZES or draw.randrange(3)):
+        return default
+    return default * draw.randrange(1, 50) + draw.randrange(2) * (size == "num_tokens")
 
 
 def call(function: Callable[..., Any], sizes: dict[str, int]) -> tuple[int, ...]:

@@ -239,6 +239,7 @@ def test_the_address_restores_the_page(page: Any, browser: Any) -> None:
 def test_an_address_with_nonsense_is_refused_or_ignored(page: Any, site_folder: Path) -> None:
     page.goto(f"{(site_folder / 'calculator.html').as_uri()}#card=none&batch_size=%3Cb%3E&cell=x&other=1")
     page.reload()
+    page.wait_for_selector("#refusal:not(:empty)")  # a reload may end before the script of the page has run
     assert page.locator("#refusal").inner_text() == (
         "batch_size: the value is not an integer; expected digits: 1913 or 1_913; found <b>"
     )

@@ -9,24 +9,18 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from llm_perf_opt.data import AnalyticModelReport, DeepSeekOCRModelSpec, HardwareSpec, MemoryReserve, OCRWorkloadProfile
-from llm_perf_opt.data.hardware import Float32MatmulPrecision
+from llm_perf_opt.data import AnalyticModelReport, DeepSeekOCRModelSpec, OCRWorkloadProfile
 from llm_perf_opt.data.serialization import to_json
-from llm_perf_opt.planning.time import Calibration
 from llm_perf_opt.reporting.categories import REPORT_CATEGORIES
-from llm_perf_opt.reporting.engine import estimate_stages
 from llm_perf_opt.reporting.evaluation import (
-    AS_COMPUTED,
     MODEL_ID,
     Evaluation,
-    Storage,
     evaluate_workload,
     read_model_id,
 )
 from llm_perf_opt.reporting.metrics import measure_modules
 from llm_perf_opt.reporting.modules import build_modules
-from llm_perf_opt.reporting.roofline import Roofline
-from llm_perf_opt.reporting.work import predict
+from llm_perf_opt.reporting.prediction_request import PredictionRequest
 from modelmeter.support.generated_files import GRAPH_FILE
 
 MODEL_VARIANT: Final = "deepseek-ocr-v1-base"
@@ -38,47 +32,21 @@ _METHOD: Final = (
 
 
 @frozen(kw_only=True)
-class ReportRequest:
-    """What a report is asked for.
+class ReportRequest(PredictionRequest):
+    """What a report of a workload is asked for, beside what every one is.
 
     Parameters
     ----------
-    profile, hardware
-        The workload and the card.
-    dtype, efficiency
-        The type that is computed in, and the part of the peak rates that is reached.
-    storage
-        The bits that weights, activations and the cache are stored in, where they are not those of the type.
-    float32_matmul_precision
-        Of float32 only: ``highest`` as it is, ``high`` rounded to TF32.
-    reserve
-        What of the card's memory is not for the model; without it, what the card states.
-    calibration
-        What an engine makes of the work; None for rooflines alone.
+    profile
+        The workload.
     model_variant
         What the caller calls the model.
-    profile_run_id
-        The run that the report belongs to, if any.
-    measured_total_time_ms
-        What that run took, if it is known.
-    written_at
-        A time of day for the notes; none keeps equal requests equal to the byte.
     with_paths
         Whether the path of the config is in the report, which is another one on another machine.
     """
 
     profile: OCRWorkloadProfile
-    hardware: HardwareSpec
-    dtype: str = "bfloat16"
-    efficiency: float = 1.0
-    storage: Storage = AS_COMPUTED
-    float32_matmul_precision: Float32MatmulPrecision = "highest"
-    reserve: MemoryReserve | None = None
-    calibration: Calibration | None = None
     model_variant: str = MODEL_VARIANT
-    profile_run_id: str | None = None
-    measured_total_time_ms: float | None = None
-    written_at: str | None = None
     with_paths: bool = False
 
 
@@ -90,17 +58,10 @@ def build_report(request: ReportRequest) -> AnalyticModelReport:
     ModelMeterError
         If the workload or the card lacks something, or the generated package is not installed.
     """
-    roofline = Roofline(
-        hardware=request.hardware, dtype=request.dtype, efficiency=request.efficiency,
-        float32_matmul_precision=request.float32_matmul_precision,
-    )  # fmt: skip
+    roofline = request.make_roofline()
     # workload -> exact work of every operator, from the generated evaluators
     evaluation = evaluate_workload(request.profile, request.dtype, request.storage)
-    # exact work, rates of the card -> time of every operator
-    prediction = predict(evaluation, roofline, request.reserve or request.hardware.memory_reserve)
-    if request.calibration is not None:
-        # exact work, rates of the card, coefficients -> time of every stage with an engine
-        prediction = evolve(prediction, estimate=estimate_stages(evaluation, roofline, request.calibration))
+    prediction = request.predict(evaluation, roofline)
     predicted, measured = prediction.stage("request").time_ms, request.measured_total_time_ms
     report = AnalyticModelReport(
         report_id="-",
@@ -116,9 +77,8 @@ def build_report(request: ReportRequest) -> AnalyticModelReport:
         notes=_METHOD,
         prediction=prediction,
     )
-    written_at = f" Written at {request.written_at}." if request.written_at else ""
     identity = f"{request.profile.profile_id}-{request.hardware.hardware_id}-{_digest(report)}"
-    return evolve(report, report_id=identity, notes=_METHOD + written_at)
+    return evolve(report, report_id=identity, notes=request.add_time(_METHOD))
 
 
 def _digest(report: AnalyticModelReport) -> str:

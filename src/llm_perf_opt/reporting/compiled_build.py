@@ -9,21 +9,16 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from llm_perf_opt.arguments import Argument
-from llm_perf_opt.data import HardwareSpec, MemoryReserve
 from llm_perf_opt.data.compiled_report import CompiledModelReport, CompiledModelSpec, CompiledWorkload
-from llm_perf_opt.data.hardware import Float32MatmulPrecision
 from llm_perf_opt.data.serialization import to_json
 from llm_perf_opt.evaluators import load_costs
 from llm_perf_opt.lengths import list_length_notes
-from llm_perf_opt.planning.time import Calibration
 from llm_perf_opt.reporting.categories import REPORT_CATEGORIES
 from llm_perf_opt.reporting.compiled_evaluation import REQUEST, evaluate_request
-from llm_perf_opt.reporting.engine import estimate_stages
-from llm_perf_opt.reporting.evaluation import AS_COMPUTED, Evaluation, Storage
+from llm_perf_opt.reporting.evaluation import Evaluation
 from llm_perf_opt.reporting.metrics import measure_modules
 from llm_perf_opt.reporting.modules import build_modules
-from llm_perf_opt.reporting.roofline import Roofline
-from llm_perf_opt.reporting.work import predict
+from llm_perf_opt.reporting.prediction_request import PredictionRequest
 
 _METHOD: Final = (
     "Predicted from exact operator counts with a roofline: see prediction. Prompts are one batch. Every snapshot has "
@@ -32,8 +27,8 @@ _METHOD: Final = (
 
 
 @frozen(kw_only=True)
-class CompiledReportRequest:
-    """What a report of a compiled model is asked for.
+class CompiledReportRequest(PredictionRequest):
+    """What a report of a compiled model is asked for, beside what every one is.
 
     Parameters
     ----------
@@ -43,25 +38,11 @@ class CompiledReportRequest:
         Sizes of the request; the others have their defaults, or follow from those.
     page
         The sides of the page in pixels which some of these sizes were made from.
-    hardware, dtype, efficiency, storage, float32_matmul_precision, reserve, calibration
-        As of a :class:`~llm_perf_opt.reporting.build.ReportRequest`.
-    profile_run_id, measured_total_time_ms, written_at
-        As there.
     """
 
     model: str
     sizes: Mapping[str, Argument] = field(factory=dict)
     page: tuple[int, int] | None = None
-    hardware: HardwareSpec
-    dtype: str = "bfloat16"
-    efficiency: float = 1.0
-    storage: Storage = AS_COMPUTED
-    float32_matmul_precision: Float32MatmulPrecision = "highest"
-    reserve: MemoryReserve | None = None
-    calibration: Calibration | None = None
-    profile_run_id: str | None = None
-    measured_total_time_ms: float | None = None
-    written_at: str | None = None
 
 
 def build_compiled_report(request: CompiledReportRequest) -> CompiledModelReport:
@@ -72,18 +53,10 @@ def build_compiled_report(request: CompiledReportRequest) -> CompiledModelReport
     ModelMeterError
         If there is no such model, it has no request, or the workload or the card lacks something.
     """
-    roofline = Roofline(
-        hardware=request.hardware, dtype=request.dtype, efficiency=request.efficiency,
-        float32_matmul_precision=request.float32_matmul_precision,
-    )  # fmt: skip
+    roofline = request.make_roofline()
     # sizes -> exact work of every operator, from the generated evaluators
     evaluation = evaluate_request(request.model, request.sizes, request.dtype, request.storage)
-    # exact work, rates of the card -> time of every operator
-    prediction = predict(evaluation, roofline, request.reserve or request.hardware.memory_reserve)
-    if request.calibration is not None:
-        # exact work, rates of the card, coefficients -> time of every stage with an engine
-        estimate = estimate_stages(evaluation, roofline, request.calibration, model=request.model)
-        prediction = evolve(prediction, estimate=estimate)
+    prediction = request.predict(evaluation, roofline, model=request.model)
     predicted, measured = prediction.stage(REQUEST).time_ms, request.measured_total_time_ms
     width, height = request.page or (None, None)
     method = " ".join((_METHOD, *list_length_notes(evaluation.sizes, request.model)))
@@ -105,9 +78,8 @@ def build_compiled_report(request: CompiledReportRequest) -> CompiledModelReport
         prediction=prediction,
     )  # fmt: skip
     digest = hashlib.sha256(to_json(report).encode()).hexdigest()[:12]
-    written_at = f" Written at {request.written_at}." if request.written_at else ""
     return evolve(
-        report, report_id=f"{request.model}-{request.hardware.hardware_id}-{digest}", notes=method + written_at
+        report, report_id=f"{request.model}-{request.hardware.hardware_id}-{digest}", notes=request.add_time(method)
     )
 
 

@@ -73,7 +73,7 @@ def evaluate_request(
 
 
 def _list_run_stages(model: str) -> tuple[RunStage, ...]:
-    """Return the stages of a model; refuse one with stages that reports do not know."""
+    """Return the stages of a model; refuse one with stages that reports do not know, or without those that write."""
     stages = [stage for stage in list_stages(model) if stage != REQUEST]
     strange = [stage for stage in stages if stage not in get_args(RunStage)]
     if strange:
@@ -81,23 +81,17 @@ def _list_run_stages(model: str) -> tuple[RunStage, ...]:
             "a report has no place for stages of these names", place=model, expected=" or ".join(get_args(RunStage)),
             found=", ".join(strange), remedy="evaluate them with modelmeter eval",
         )  # fmt: skip
-    return tuple(cast("RunStage", stage) for stage in stages)
-
-
-def _check_stages(model: str) -> None:
-    """Refuse a model of which a stage that writes tokens was not compiled."""
-    stages = [stage for stage in list_stages(model) if stage != REQUEST]
     if not {"prefill", "decode"} <= {*stages}:
         raise WorkloadError(
             "a report is of a request, which has a prefill and a decode", place=model, found=", ".join(stages),
             remedy="evaluate its stages with modelmeter eval",
         )  # fmt: skip
+    return tuple(cast("RunStage", stage) for stage in stages)
 
 
 def _find_sizes(model: str, given: Mapping[str, Argument], dtype: str, storage: Storage) -> dict[str, Rational]:
     """Return every size of a request, those that follow from others among them, and nothing that these replace."""
     costs, defaults = load_costs(model), list_request_sizes(model)
-    _check_stages(model)
     widths = {name: bits for name, bits in asdict(storage).items() if bits is not None}
     twice = sorted(widths.keys() & given.keys())
     if twice:

@@ -28,6 +28,12 @@ class CachedShape:
     value_channels: int
 
 
+def _write(layer: Any, start: Any, stop: Any, keys: Tensor, values: Tensor) -> None:
+    """Copy new keys and values into the buffers of a layer, at positions from ``start`` to before ``stop``."""
+    for buffer, states in ((layer.keys, keys), (layer.values, values)):
+        buffer[:, :, start:stop].copy_(states)
+
+
 class InPlaceLayer(DynamicLayer):  # type: ignore[misc]  # transformers ships no types
     """Keeps every position: those of a prefill as they are, later ones behind what is there."""
 
@@ -39,10 +45,14 @@ class InPlaceLayer(DynamicLayer):  # type: ignore[misc]  # transformers ships no
         """Return how many positions are cached."""
         return self.length
 
-    def hold(self, keys: Tensor, values: Tensor, length: Any) -> None:
-        """Take buffers with room for more, in which ``length`` positions are cached."""
-        self.keys, self.values, self.length = keys, values, length
-        self.is_initialized = True
+    def begin_at(self, length: Any, prompt: Any, is_full: bool | None) -> Any:
+        """Be where ``length`` positions are cached, and return how many its buffers have room for."""
+        self.length = length
+        return length + 1
+
+    def hold(self, keys: Tensor, values: Tensor) -> None:
+        """Take buffers for what is cached."""
+        self.keys, self.values, self.is_initialized = keys, values, True
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Cache keys and values, and return all that are cached."""
@@ -51,8 +61,7 @@ class InPlaceLayer(DynamicLayer):  # type: ignore[misc]  # transformers ships no
         if not self.is_initialized:
             self.keys, self.values, self.is_initialized = key_states, value_states, True
             return self.keys, self.values
-        for buffer, states in ((self.keys, key_states), (self.values, value_states)):
-            buffer[:, :, start : self.length].copy_(states)
+        _write(self, start, self.length, key_states, value_states)
         return self.keys[:, :, : self.length], self.values[:, :, : self.length]
 
 
@@ -84,10 +93,14 @@ class InPlaceWindow(DynamicSlidingWindowLayer):  # type: ignore[misc]  # transfo
             return self.sliding_window - 1 + query_length, start - self.sliding_window + 1
         return start + query_length, 0
 
-    def hold(self, keys: Tensor, values: Tensor, length: Any, *, is_full: bool) -> None:
-        """Take buffers with room for one more position, after ``length`` of them; a window where it is full."""
-        self.keys, self.values, self.cumulative_length, self.is_full = keys, values, length, is_full
-        self.kept = (keys, values)
+    def begin_at(self, length: Any, prompt: Any, is_full: bool | None) -> Any:
+        """Be where there were ``length`` positions, and return how many its buffers have room for: a window at most."""
+        self.cumulative_length, self.is_full = length, bool(length >= self.sliding_window - 1)
+        return self.sliding_window if self.is_full else length + 1
+
+    def hold(self, keys: Tensor, values: Tensor) -> None:
+        """Take buffers for what is cached."""
+        self.keys, self.values = self.kept = (keys, values)
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
@@ -101,13 +114,11 @@ class InPlaceWindow(DynamicSlidingWindowLayer):  # type: ignore[misc]  # transfo
                 self.kept = tuple(states[:, :, 1 - self.sliding_window :] for states in self.kept)
             return key_states, value_states
         if self.is_full:
-            for buffer, states in ((self.keys, key_states), (self.values, value_states)):
-                buffer[:, :, :1].copy_(states)
+            _write(self, None, 1, key_states, value_states)
             self.kept = (self.keys[:, :, 1:], self.values[:, :, 1:])
             return self.keys, self.values
         stop = self.cumulative_length
-        for buffer, states in ((self.keys, key_states), (self.values, value_states)):
-            buffer[:, :, start:stop].copy_(states)
+        _write(self, start, stop, key_states, value_states)
         return self.keys[:, :, :stop], self.values[:, :, :stop]
 
 
@@ -144,10 +155,18 @@ class InPlaceReference(DynamicLayer):  # type: ignore[misc]  # transformers ship
             return self.prefill_length + last + query_length, self.generated - last
         return self.get_seq_length() + query_length, 0
 
-    def hold(self, keys: Tensor, values: Tensor, prompt: Any, generated: Any, *, is_full: bool) -> None:
-        """Take buffers with room for one more position; for a window behind the prompt where it is full."""
+    def begin_at(self, length: Any, prompt: Any, is_full: bool | None) -> Any:
+        """Be where there were ``length`` positions, and return how many its buffers have room for.
+
+        The window behind the ``prompt`` is full where ``is_full`` says so; without it, as numbers say.
+        """
+        self.prefill_length, self.generated = prompt, length - prompt
+        self.is_full = bool(self.generated >= self.sliding_window - 1) if is_full is None else is_full
+        return prompt + self.sliding_window if self.is_full else length + 1
+
+    def hold(self, keys: Tensor, values: Tensor) -> None:
+        """Take buffers for what is cached."""
         self.keys, self.values = self.kept = (keys, values)
-        self.prefill_length, self.generated, self.is_full = prompt, generated, is_full
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
@@ -157,8 +176,7 @@ class InPlaceReference(DynamicLayer):  # type: ignore[misc]  # transformers ship
             self.keys, self.values = self.kept = (key_states, value_states)
             return key_states, value_states
         place = self.prefill_length if self.is_full else self.get_seq_length()
-        for buffer, states in ((self.keys, key_states), (self.values, value_states)):
-            buffer[:, :, place : place + 1].copy_(states)
+        _write(self, place, place + 1, key_states, value_states)
         self.generated += 1
         if self.is_full:
             self.kept = (self.keys[:, :, 1:], self.values[:, :, 1:])
@@ -234,23 +252,10 @@ def fill_cache(
     for layer, shape in zip(cache.layers, shapes, strict=True):
         if shape is None:
             continue
-        fills = False
-        if isinstance(layer, InPlaceReference):
-            fills = bool(length - prompt >= layer.sliding_window - 1) if is_full is None else is_full
-            positions = prompt + layer.sliding_window if fills else length + 1
-        elif isinstance(layer, InPlaceWindow):
-            fills = bool(length >= layer.sliding_window - 1)
-            positions = layer.sliding_window if fills else length + 1
-        else:
-            positions = length + 1
+        positions = layer.begin_at(length, prompt, is_full)
         keys, values = (
             torch.empty(batch_size, heads, positions, channels, dtype=dtype, device="meta")
             for heads, channels in ((shape.key_heads, shape.key_channels), (shape.value_heads, shape.value_channels))
         )
-        if isinstance(layer, InPlaceReference):
-            layer.hold(keys, values, prompt, length - prompt, is_full=fills)
-        elif isinstance(layer, InPlaceWindow):
-            layer.hold(keys, values, length, is_full=fills)
-        else:
-            layer.hold(keys, values, length)
+        layer.hold(keys, values)
     return cache

@@ -105,3 +105,31 @@ def test_sql_reads_the_experts_that_python_reads(folder: Path, costs: Any) -> No
                 if stage == "prefill":
                     del sizes["decode_steps"]
                 assert row[len(names) :] == tuple(getattr(costs, stage)(**sizes)), (stage, sizes)
+
+
+def test_sql_of_every_layer_is_what_python_says(folder: Path, costs: Any) -> None:
+    """At prompts of any length: what is read of an expert grows with the tokens, which are no constant for that."""
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed: SQL cannot run")
+    names = [name for name in costs.layers.__all__ if name.islower() and not name.endswith("_fused_io_bytes")]
+    draw = random.Random(31)
+    rows = [(draw.randint(1, 5), draw.choice((draw.randint(2, 9), draw.randint(2, 5000)))) for _ in range(100)]
+    routed = 0
+    with duckdb.connect() as database:
+        database.execute((folder / f"duckdb/{PACKAGE}_layers.sql").read_text(encoding="utf-8"))
+        database.execute("CREATE TABLE calls (batch_size INT, seq_len INT, expert_routing VARCHAR)")
+        for routing in ("uniform", "even"):
+            database.executemany("INSERT INTO calls VALUES (?, ?, ?)", [(*row, routing) for row in rows])
+        for name in names:
+            function = getattr(costs.layers, name)
+            known = inspect.signature(function).parameters
+            found = database.execute(
+                f"SELECT batch_size, seq_len, expert_routing, {', '.join(costs.Cost._fields)} "
+                f"FROM {PACKAGE}_layers.{name}('calls')"
+            ).fetchall()
+            assert len(found) == 2 * len(rows)
+            for batch_size, seq_len, routing, *metrics in found:
+                sizes = {"batch_size": batch_size, "seq_len": seq_len, "expert_routing": routing}
+                taken = {size: value for size, value in sizes.items() if size in known}
+                assert tuple(metrics) == tuple(function(**taken)), (name, sizes)
+            routed += "expert_routing" in known
+    assert routed >= 3  # the experts, what holds them and the router, and the layer around it

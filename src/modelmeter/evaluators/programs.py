@@ -172,8 +172,17 @@ def find_routing_sizes(layer: LayerFormula) -> dict[str, int]:
         read for formula in (*layer.cost.as_dict().values(), layer.fused_io_bytes)
         for read in sympy.sympify(formula).atoms(RoutedReads)
     }  # fmt: skip
-    names = {name for read in reads for place in (0, 1, 3) for name in names_of(read.args[place])}
+    names = {name for read in reads for name in _list_routing_names(*read.args)}
     return {name: size for name, size in layer.sizes.items() if name in names}
+
+
+def _list_routing_names(
+    experts: sympy.Expr, per_token: sympy.Expr, tokens: sympy.Expr, weights: sympy.Expr
+) -> set[str]:
+    """Return the names of the sizes of a read beside its tokens, which what is read of an expert may grow with."""
+    of_token = names_of(sympy.cancel(weights / tokens))
+    of_expert = names_of(weights) if of_token & names_of(tokens) else of_token
+    return {*names_of(experts), *names_of(per_token), *of_expert}
 
 
 def take_layer(layer: LayerFormula, spec: PackageSpec, program: Program) -> Layer:

@@ -13,7 +13,8 @@ REQUIRED: Final = ("hidden_size", "intermediate_size", "num_hidden_layers", "num
 
 _COSTLY: Final = (
     *COUNTS, "tie_word_embeddings", "attention_bias", "mlp_bias", "use_bias", "use_sliding_window", "sliding_window",
-    "n_shared_experts", "first_k_dense_replace", "state_size", "conv_kernel", "expand",
+    "n_shared_experts", "first_k_dense_replace", "decoder_sparse_step", "mlp_only_layers", "norm_topk_prob", "n_group",
+    "topk_group", "state_size", "conv_kernel", "expand",
 )  # fmt: skip
 """Keys that formulas depend on."""
 

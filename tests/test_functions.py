@@ -27,6 +27,7 @@ from modelmeter.core.functions import (
     ceil_div,
     differs,
     divide,
+    enough_tokens,
     equals,
     exceeds,
     exists,
@@ -225,6 +226,17 @@ def test_expected_reads_lie_below_the_bound_and_both_below_all_experts() -> None
     # Every assignment another expert: 3 tokens of 3, then all 11.
     assert bounded_routed_reads(11, 3, 3, 1009) == 9 * 1009
     assert bounded_routed_reads(11, 3, 4, 1009) == 11 * 1009
+
+
+@given(experts=small, choice=small, fixed=st.integers(0, 10**6), growth=st.integers(0, 10**6))
+def test_more_than_enough_tokens_read_every_expert(experts: int, choice: int, fixed: int, growth: int) -> None:
+    """Also where what is read of an expert grows with the tokens, so that what is missed grows first."""
+    per_token = min(choice, experts)
+    enough = enough_tokens(experts, per_token, fixed, growth)
+    for tokens in (*range(enough + 1, enough + 6), 2 * enough + 1):
+        weights = fixed + growth * tokens
+        assert expected_reads(experts, per_token, tokens, weights) == experts * weights
+        assert bounded_routed_reads(experts, per_token, tokens, weights) == experts * weights
 
 
 def test_no_token_and_no_choice_read_nothing() -> None:

@@ -8,11 +8,13 @@ from modelmeter.algebra.program import (
     MAXIMUM,
     PRODUCT,
     SUM,
+    Node,
     Operation,
     Output,
     Program,
     arrange,
     count_operations,
+    find_weights,
     select,
     split,
     tidy,
@@ -78,3 +80,19 @@ def test_nested_sums_and_products_are_flat_and_integers_stand_where_people_write
     assert arrange(PRODUCT, ["a", Operation(PRODUCT, (3, "b"))]) == Operation(PRODUCT, (3, "a", "b"))
     assert arrange(SUM, [5, "a", Operation(SUM, ("b", "c"))]) == Operation(SUM, ("a", "b", "c", 5))
     assert arrange("CeilDiv", [5, "a"]) == Operation("CeilDiv", (5, "a"))
+
+
+@pytest.mark.parametrize(
+    ("weights", "tokens", "expected"),
+    [
+        (12, "n", (12, False)),
+        (Operation(PRODUCT, (12, "n")), "n", (12, True)),
+        ("n", "n", (1, True)),
+        (Operation(PRODUCT, (12, "n", "b")), Operation(PRODUCT, ("b", "n")), (12, True)),
+        (Operation(PRODUCT, (12, "n")), Operation(PRODUCT, (3, "n")), (4, True)),
+        (Operation(PRODUCT, (12, "n", "n")), "n", None),
+        (Operation(SUM, (12, "n")), "n", None),
+    ],
+)
+def test_weights_are_a_number_or_one_for_each_token(weights: Node, tokens: Node, expected: object) -> None:
+    assert find_weights(weights, tokens) == expected

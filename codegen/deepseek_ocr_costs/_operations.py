@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ._rules import broken_rule, is_broken
 from ._runtime import routed_reads
+from ._symbolic import enough_tokens
 from ._tape import Check
 
 Array: TypeAlias = NDArray[Any]
@@ -32,12 +33,14 @@ def as_constant(value: int, kind: type) -> object:
 
 
 @lru_cache
-def table_of_reads(experts: int, per_token: int, weights: int, expert_routing: str) -> Array:
-    """Return the weights that 0, 1, 2 ... tokens read, up to so many that more read no more."""
-    most = routed_reads(experts, per_token, 2**62, weights, expert_routing)
-    reads = [0]
-    while reads[-1] < most:
-        reads.append(routed_reads(experts, per_token, len(reads), weights, expert_routing))
+def table_of_reads(experts: int, per_token: int, fixed: int, growth: int, expert_routing: str) -> Array:
+    """Return what 0, 1, 2 ... tokens read, less what all experts grow by, up to so many that more change nothing."""
+    reads = [
+        routed_reads(experts, per_token, tokens, fixed + growth * tokens, expert_routing) - experts * growth * tokens
+        for tokens in range(enough_tokens(experts, per_token, fixed, growth) + 2)
+    ]
+    while len(reads) > 1 and reads[-2] == reads[-1]:
+        reads.pop()
     return np.array(reads, dtype=object)
 
 

@@ -137,13 +137,22 @@ def routed_reads(experts: Value, per_token: Value, tokens: Value, weights: Value
     Raises
     ------
     CostError
-        If more than the tokens is unknown: the reads are looked up by them.
+        If more than the tokens is unknown, by which reads are looked up. Weights may grow by a number with each.
     """
-    experts, per_token, weights = map(_know, (experts, per_token, weights))
+    experts, per_token = _know(experts), _know(per_token)
     if isinstance(tokens, int):
-        return scalar_routed_reads(experts, per_token, tokens, weights, expert_routing)
-    constants = (experts, per_token, weights, expert_routing)
-    return tokens.space.unknown(Call("routed_reads", (tokens,), constants))
+        return scalar_routed_reads(experts, per_token, tokens, _know(weights), expert_routing)
+    monomial = max(tokens.terms)
+    growth, rest = divmod(terms_of(weights).get(monomial, 0), tokens.terms[monomial])
+    fixed = weights - growth * tokens
+    if rest or growth < 0 or isinstance(fixed, Polynomial) or fixed < 0:
+        fixed, growth = _know(weights), 0
+    return tokens.space.unknown(Call("routed_reads", (tokens,), (experts, per_token, fixed, growth, expert_routing)))
+
+
+def enough_tokens(experts: int, per_token: int, fixed: int, growth: int) -> int:
+    """Return a number of tokens more than which read every expert for sure; ``functions.enough_tokens`` shows why."""
+    return experts * ((2 * experts * (fixed + growth * experts)).bit_length() + (growth > 0)) // per_token
 
 
 def _know(value: Value) -> int:
@@ -220,12 +229,9 @@ def apply(call: Call, *operands: Value) -> Value:
 def bind(call: Call) -> Callable[..., Value]:
     """Return a call as a function of its operands."""
     if call.function == "routed_reads":
-        experts, per_token, weights, expert_routing = call.constants
-        assert isinstance(experts, int)
-        assert isinstance(per_token, int)
-        assert isinstance(weights, int)
-        routing = str(expert_routing)
-        return lambda tokens: routed_reads(experts, per_token, tokens, weights, routing)
+        *numbers, routing = call.constants
+        experts, per_token, fixed, growth = map(int, numbers)
+        return lambda tokens: routed_reads(experts, per_token, tokens, fixed + growth * tokens, str(routing))
     if call.function in ("ceil_div", "floor_div") and call.constants:
         (divisor,) = call.constants
         assert isinstance(divisor, int)

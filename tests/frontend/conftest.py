@@ -1,4 +1,4 @@
-"""A small text decoder of transformers, compiled once for all tests that look at it."""
+"""A small text decoder and a small mixture of experts, compiled once for all tests that look at them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import compiled_experts
 import pytest
 from compiled_llama import CONFIG, forget, run
 
@@ -56,3 +57,30 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     forget()
     yield out
     forget()
+
+
+@pytest.fixture(scope="session")
+def written_experts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the command wrote the mixture of experts."""
+    pytest.importorskip("transformers")
+    root = tmp_path_factory.mktemp("experts")
+    (root / "config.json").write_text(json.dumps(compiled_experts.CONFIG), encoding="utf-8")
+    run("compile", str(root / "config.json"), "--out", str(root / "compiled"))
+    return root / "compiled"
+
+
+@pytest.fixture(scope="module")
+def experts(written_experts: Path) -> Iterator[Path]:
+    """The same folder, whose model is registered by no other test."""
+    forget_model(compiled_experts.NAME)
+    yield written_experts
+    forget_model(compiled_experts.NAME)
+
+
+@pytest.fixture(scope="module")
+def expert_costs(experts: Path) -> Any:
+    """Its evaluators, of files that were compared as the model was loaded."""
+    from modelmeter import load
+
+    load(str(experts))
+    return __import__(compiled_experts.PACKAGE)

@@ -237,6 +237,16 @@ def test_an_installed_package_is_never_replaced(copy: Path) -> None:
         open_folder((copy / PACKAGE).rename(copy / "deepseek_ocr_costs"))
 
 
+def test_a_package_that_was_imported_unchecked_is_named(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(copy))
+    __import__(PACKAGE)
+    try:
+        with pytest.raises(DigestError, match="was imported before its model was loaded.*load the model first"):
+            open_folder(copy)
+    finally:
+        forget()
+
+
 def test_verify_compares_what_stands_beside_the_package(copy: Path) -> None:
     """Pages, data, JavaScript and SQL have digests too: they are compared by verify, and no number needs them."""
     digests = json.loads((copy / PACKAGE / MANIFEST_FILE).read_text(encoding="utf-8"))["other_digests"]

@@ -7,69 +7,40 @@ import json
 import random
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from compiled_llama import run
-
-from modelmeter.model.registry import forget_model
-
-CONFIG: dict[str, Any] = {
-    "model_type": "qwen3_moe", "hidden_size": 34, "intermediate_size": 58, "moe_intermediate_size": 22,
-    "num_hidden_layers": 3, "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 14, "num_experts": 7,
-    "num_experts_per_tok": 3, "vocab_size": 97, "norm_topk_prob": True, "decoder_sparse_step": 1,
-    "mlp_only_layers": [], "tie_word_embeddings": False, "_name_or_path": "acme/Folder-Experts",
-}  # fmt: skip
-
-NAME, PACKAGE = "folder-experts", "folder_experts_costs"
+from compiled_experts import PACKAGE
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    pytest.importorskip("transformers")
-    root = tmp_path_factory.mktemp("experts")
-    (root / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
-    run("compile", str(root / "config.json"), "--out", str(root / "compiled"))
-    forget_model(NAME)
-    yield root / "compiled"
-    forget_model(NAME)
-
-
-@pytest.fixture(scope="module")
-def costs(folder: Path) -> Iterator[Any]:
-    sys.path.insert(0, str(folder))
-    yield __import__(PACKAGE)
-    sys.path.remove(str(folder))
-
-
-def test_products_of_experts_are_counted_by_hand(costs: Any) -> None:
+def test_products_of_experts_are_counted_by_hand(expert_costs: Any) -> None:
     # Of each token: q and o over 6 heads of 14, k and v over 2, the router, 3 experts of three matrices each.
     linear = 2 * 41 * (2 * 34 * 84 + 2 * 34 * 28 + 34 * 7 + 3 * 3 * 34 * 22)
     attention = 2 * 2 * 84 * 41 * 41
-    assert costs.prefill(seq_len=41).tensor_core_flops == 3 * (linear + attention) + 2 * 34 * 97
+    assert expert_costs.prefill(seq_len=41).tensor_core_flops == 3 * (linear + attention) + 2 * 34 * 97
 
 
-def test_every_layer_runs_in_python_and_over_arrays(costs: Any) -> None:
+def test_every_layer_runs_in_python_and_over_arrays(expert_costs: Any) -> None:
     """The activation of the experts costs nothing, as its calls are counted with the loop: it has no sizes."""
     numpy = pytest.importorskip("numpy")
-    functions = [name for name in costs.layers.__all__ if not name.endswith("_fused_io_bytes") and name.islower()]
-    unsized = [name for name in functions if not inspect.signature(getattr(costs.layers, name)).parameters]
+    functions = [
+        name for name in expert_costs.layers.__all__ if not name.endswith("_fused_io_bytes") and name.islower()
+    ]
+    unsized = [name for name in functions if not inspect.signature(getattr(expert_costs.layers, name)).parameters]
     assert unsized
-    assert all(tuple(getattr(costs.layers, name)()) == (0, 0, 0, 0, 0, 0) for name in unsized)
+    assert all(tuple(getattr(expert_costs.layers, name)()) == (0, 0, 0, 0, 0, 0) for name in unsized)
     for name in functions:
-        alone, over = getattr(costs.layers, name)(), getattr(costs.arrays.layers, name)()
+        alone, over = getattr(expert_costs.layers, name)(), getattr(expert_costs.arrays.layers, name)()
         assert numpy.array_equal(tuple(over), tuple(alone)), name
 
 
-def test_every_layer_loads_in_javascript(folder: Path) -> None:
+def test_every_layer_loads_in_javascript(experts: Path) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not installed: JavaScript cannot run")
     script = (
-        f"import * as costs from {json.dumps((folder / 'javascript' / PACKAGE / 'index.mjs').as_uri())};"
+        f"import * as costs from {json.dumps((experts / 'javascript' / PACKAGE / 'index.mjs').as_uri())};"
         "const layers = Object.values(costs.layers).filter((each) => typeof each === 'function');"
         "layers.forEach((each) => each()); console.log(layers.length);"
     )
@@ -78,7 +49,7 @@ def test_every_layer_loads_in_javascript(folder: Path) -> None:
     assert int(ran.stdout) > 7
 
 
-def test_sql_reads_the_experts_that_python_reads(folder: Path, costs: Any) -> None:
+def test_sql_reads_the_experts_that_python_reads(experts: Path, expert_costs: Any) -> None:
     """The loop over experts reads a row of the mask of all tokens for each: a table that grows with the tokens."""
     duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed: SQL cannot run")
     draw = random.Random(29)
@@ -91,11 +62,11 @@ def test_sql_reads_the_experts_that_python_reads(folder: Path, costs: Any) -> No
     ]  # fmt: skip
     names = tuple(rows[0])
     with duckdb.connect() as database:
-        database.execute((folder / f"duckdb/{PACKAGE}.sql").read_text(encoding="utf-8"))
+        database.execute((experts / f"duckdb/{PACKAGE}.sql").read_text(encoding="utf-8"))
         database.execute("CREATE TABLE calls (batch_size INT, seq_len INT, decode_steps INT, expert_routing VARCHAR)")
         database.executemany("INSERT INTO calls VALUES (?, ?, ?, ?)", [tuple(row.values()) for row in rows])
         for stage in ("prefill", "decode", "request"):
-            metrics = costs.Cost._fields
+            metrics = expert_costs.Cost._fields
             found = database.execute(
                 f"SELECT {', '.join((*names, *metrics))} FROM {PACKAGE}.{stage}('calls')"
             ).fetchall()
@@ -104,26 +75,26 @@ def test_sql_reads_the_experts_that_python_reads(folder: Path, costs: Any) -> No
                 sizes = dict(zip(names, row, strict=False))
                 if stage == "prefill":
                     del sizes["decode_steps"]
-                assert row[len(names) :] == tuple(getattr(costs, stage)(**sizes)), (stage, sizes)
+                assert row[len(names) :] == tuple(getattr(expert_costs, stage)(**sizes)), (stage, sizes)
 
 
-def test_sql_of_every_layer_is_what_python_says(folder: Path, costs: Any) -> None:
+def test_sql_of_every_layer_is_what_python_says(experts: Path, expert_costs: Any) -> None:
     """At prompts of any length: what is read of an expert grows with the tokens, which are no constant for that."""
     duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed: SQL cannot run")
-    names = [name for name in costs.layers.__all__ if name.islower() and not name.endswith("_fused_io_bytes")]
+    names = [name for name in expert_costs.layers.__all__ if name.islower() and not name.endswith("_fused_io_bytes")]
     draw = random.Random(31)
     rows = [(draw.randint(1, 5), draw.choice((draw.randint(2, 9), draw.randint(2, 5000)))) for _ in range(100)]
     routed = 0
     with duckdb.connect() as database:
-        database.execute((folder / f"duckdb/{PACKAGE}_layers.sql").read_text(encoding="utf-8"))
+        database.execute((experts / f"duckdb/{PACKAGE}_layers.sql").read_text(encoding="utf-8"))
         database.execute("CREATE TABLE calls (batch_size INT, seq_len INT, expert_routing VARCHAR)")
         for routing in ("uniform", "even"):
             database.executemany("INSERT INTO calls VALUES (?, ?, ?)", [(*row, routing) for row in rows])
         for name in names:
-            function = getattr(costs.layers, name)
+            function = getattr(expert_costs.layers, name)
             known = inspect.signature(function).parameters
             found = database.execute(
-                f"SELECT batch_size, seq_len, expert_routing, {', '.join(costs.Cost._fields)} "
+                f"SELECT batch_size, seq_len, expert_routing, {', '.join(expert_costs.Cost._fields)} "
                 f"FROM {PACKAGE}_layers.{name}('calls')"
             ).fetchall()
             assert len(found) == 2 * len(rows)

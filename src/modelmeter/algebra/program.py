@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
@@ -200,3 +201,23 @@ def rename(node: Node, names: Mapping[str, str]) -> Node:
     if isinstance(node, Operation):
         return node._replace(operands=tuple(rename(operand, names) for operand in node.operands))
     return node
+
+
+def find_weights(weights: Node, tokens: Node) -> tuple[int, bool] | None:
+    """Return what is read of an expert as a number, and whether it is that number for each token of the call.
+
+    A loop over experts reads a row of the mask of all tokens for each expert: there it grows with the tokens. None if
+    it depends on anything else.
+    """
+    number, rest = _split(weights)
+    if not rest:
+        return number, False
+    divisor, same = _split(tokens)
+    return (number // divisor, True) if rest == same and number % divisor == 0 else None
+
+
+def _split(node: Node) -> tuple[int, list[str]]:
+    """Return the number in a product, and the texts of its other factors."""
+    factors = node.operands if isinstance(node, Operation) and node.function == PRODUCT else (node,)
+    number = math.prod(factor for factor in factors if isinstance(factor, int))
+    return number, sorted(repr(factor) for factor in factors if not isinstance(factor, int))

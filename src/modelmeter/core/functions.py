@@ -211,6 +211,17 @@ def expected_routed_reads(experts: int, per_token: int, tokens: int, weights: in
     return rounded
 
 
+def enough_tokens(experts: int, per_token: int, fixed: int, growth: int = 0) -> int:
+    """Return a number of tokens N more than which read every expert for sure, each of ``W = fixed + growth N``.
+
+    With ``u = k N / E``, the share ``(1 - k/E)^N`` that is missed is at most ``exp(-u)``, and W at most ``max(1, u)``
+    times that of E tokens, ``W'``. What is missed rounds to nothing once ``u`` is at least the bits of ``2 E W'``;
+    where W grows, once ``u - ln u`` is at least ``ln 2`` times them, as it is at one more.
+    """
+    bits = (2 * experts * (fixed + growth * experts)).bit_length()
+    return experts * (bits + (growth > 0)) // per_token
+
+
 def bounded_routed_reads(experts: int, per_token: int, tokens: int, weights: int) -> int:
     """Return ``min(E, k N) W``: every assignment a different expert, as the even split routes."""
     return min(experts, per_token * tokens) * weights

@@ -105,12 +105,19 @@ def install_finder(finder: CheckedFinder) -> None:
     Raises
     ------
     DigestError
-        If an installed package has this name, or one of another folder has it and was imported.
+        If an installed package has this name, or one of another folder has it and was imported; or if this one was
+        imported before, unchecked or as it was before it was compiled again.
     """
     others = [each for each in sys.meta_path if isinstance(each, CheckedFinder) and each.package == finder.package]
     if any((each.folder, each.digests) == (finder.folder, finder.digests) for each in others):
         return
-    if finder.package in sys.modules or (not others and find_spec(finder.package) is not None):
+    imported = sys.modules.get(finder.package)
+    if imported is not None and Path(imported.__file__ or "").parent.resolve() == finder.folder.resolve():
+        raise DigestError(
+            "the package was imported before its model was loaded", place=str(finder.folder), found=finder.package,
+            remedy="load the model first, in a new process: then the import is of files that were compared",
+        )  # fmt: skip
+    if imported is not None or (not others and find_spec(finder.package) is not None):
         raise DigestError(
             "another package has this name", place=str(finder.folder), found=finder.package,
             remedy="compile the model with another --name",

@@ -106,6 +106,9 @@ def test_many_tokens_read_every_expert_without_a_call() -> None:
     """11 experts of 20 weights: 440 takes 9 bits, and from 11 * 9 / 4 tokens on nothing is missed."""
     call = Operation("RoutedReads", (11, 4, "n", 20))
     assert ExpressionPrinter().print(call) == "n > 24n ? 220n : routedReads(11n, 4n, n, 20n, expert_routing)"
+    # 20 of each token: 2 * 11 * 20 * 11 takes 13 bits, and 11 * (13 + 1) / 4 is 38.
+    call = Operation("RoutedReads", (11, 4, "n", Operation(PRODUCT, (20, "n"))))
+    assert ExpressionPrinter().print(call) == "n > 38n ? 220n*n : routedReads(11n, 4n, n, 20n*n, expert_routing)"
 
 
 def test_sizes_may_have_short_names() -> None:

@@ -69,6 +69,19 @@ EXCEEDS = Operation("Exceeds", ("a", 1))
         (Operation("RoutedReads", ("a", 6, "b", 7)), "routed_reads(a, 6, b, 7, expert_routing)"),
         # 6 N > 64 * 10 bits of 2 * 64 * 7 means N > 106: every expert is read for sure.
         (Operation("RoutedReads", (64, 6, "b", 7)), "448 if b > 106 else routed_reads(64, 6, b, 7, expert_routing)"),
+        # Of 7 for each token, 6 N > 64 * (1 + 16 bits of 2 * 64 * 7 * 64) means N > 181.
+        (
+            Operation("RoutedReads", (64, 6, "b", Operation(PRODUCT, (7, "b")))),
+            "448 * b if b > 181 else routed_reads(64, 6, b, (7 * b), expert_routing)",
+        ),
+        (
+            Operation("RoutedReads", (64, 6, A_PLUS_B, Operation(PRODUCT, (7, A_PLUS_B)))),
+            "448 * (a + b) if (a + b) > 181 else routed_reads(64, 6, (a + b), (7 * (a + b)), expert_routing)",
+        ),
+        (
+            Operation("RoutedReads", (64, 6, "b", Operation(PRODUCT, (7, "a")))),
+            "routed_reads(64, 6, b, (7 * a), expert_routing)",
+        ),
     ],
 )
 def test_nodes_print_with_no_more_parentheses_than_they_need(node: Node, text: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from modelmeter.algebra.program import Node, Operation
 from modelmeter.backends.sql.dialects import Dialect, DuckDB, Spark
-from modelmeter.backends.sql.printer import ExpressionPrinter, find_weights, list_expected_reads
+from modelmeter.backends.sql.printer import ExpressionPrinter, list_expected_reads
 from modelmeter.core.functions import expected_routed_reads
 from modelmeter.support.errors import FormulaError
 
@@ -79,19 +79,3 @@ def test_the_table_of_reads_that_grow_with_the_tokens_ends_where_all_are_read() 
     assert reads[-1] < 20 * (len(reads) - 1)
     # 1 of 7: what is missing grows first, 7 (6/7)^N N, so that all that is read of few tokens is not the end.
     assert list_expected_reads(7, 1, 1, is_per_token=True)[:3] == [0, 1, 4]  # 7 (1 - 36/49) 2 = 3.71
-
-
-@pytest.mark.parametrize(
-    ("weights", "tokens", "expected"),
-    [
-        (12, "n", (12, False)),
-        (call("*", 12, "n"), "n", (12, True)),
-        ("n", "n", (1, True)),
-        (call("*", 12, "n", "b"), call("*", "b", "n"), (12, True)),
-        (call("*", 12, "n"), call("*", 3, "n"), (4, True)),
-        (call("*", 12, "n", "n"), "n", None),
-        (call("+", 12, "n"), "n", None),
-    ],
-)
-def test_weights_are_a_number_or_one_for_each_token(weights: Node, tokens: Node, expected: object) -> None:
-    assert find_weights(weights, tokens) == expected

@@ -7,8 +7,17 @@ from typing import Final, NamedTuple
 
 from attrs import field, frozen
 
-from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Operation
-from modelmeter.core.functions import CeilDiv, Differs, Equals, Exceeds, FloorDiv, RoutedReads, Triangular
+from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Operation, find_weights
+from modelmeter.core.functions import (
+    CeilDiv,
+    Differs,
+    Equals,
+    Exceeds,
+    FloorDiv,
+    RoutedReads,
+    Triangular,
+    enough_tokens,
+)
 from modelmeter.evaluators.signature import ROUTING
 from modelmeter.support.errors import FormulaError
 
@@ -128,9 +137,10 @@ class ExpressionPrinter:
         experts, per_token, tokens, weights = node.operands
         routing = self.names.get(ROUTING, ROUTING)
         call = f"{CALLS[node.function]}({', '.join([*map(self.print, node.operands), routing])})"
-        if not (isinstance(experts, int) and isinstance(per_token, int) and isinstance(weights, int)):
+        found = find_weights(weights, tokens)
+        if not (isinstance(experts, int) and isinstance(per_token, int)) or found is None:
             return _Text(call, _ATOM)
-        everything = experts * weights
-        # The condition of functions.expected_routed_reads, solved for the tokens.
-        enough = experts * (2 * everything).bit_length() // per_token
-        return _Text(f"{self._print(tokens).inside(_SUM)} > {enough}n ? {everything}n : {call}", _CHOICE)
+        each, grows = found
+        enough = enough_tokens(experts, per_token, 0 if grows else each, each if grows else 0)
+        everything = f"{experts * each}n{f'*{self._print(tokens).inside(_PRODUCT)}' if grows else ''}"
+        return _Text(f"{self._print(tokens).inside(_SUM)} > {enough}n ? {everything} : {call}", _CHOICE)

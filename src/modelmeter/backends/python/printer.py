@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import field, frozen
 
-from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Operation
+from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Operation, find_weights
 from modelmeter.core.functions import (
     BRACKETS,
     CeilDiv,
@@ -16,6 +16,7 @@ from modelmeter.core.functions import (
     FloorDiv,
     RoutedReads,
     Triangular,
+    enough_tokens,
 )
 
 LINE_LENGTH = 120
@@ -24,18 +25,6 @@ _BRACKETS = {function.__name__ for function in BRACKETS}
 
 Form = Callable[..., str]
 """From the printed operands, each an atom or in parentheses, to the printed call, an atom too."""
-
-
-def _print_routed_reads(*operands: str) -> str:
-    """Return the call; where enough tokens read every expert for sure, a comparison comes before it."""
-    experts, per_token, tokens, weights = operands
-    call = f"routed_reads({experts}, {per_token}, {tokens}, {weights}, expert_routing)"
-    if not (experts.isdecimal() and per_token.isdecimal() and weights.isdecimal()):
-        return call
-    everything = int(experts) * int(weights)
-    # The condition of functions.expected_routed_reads, solved for the tokens.
-    enough = int(experts) * (2 * everything).bit_length() // int(per_token)
-    return f"({everything} if {tokens} > {enough} else {call})"
 
 
 def _print_maximum(*operands: str) -> str:
@@ -49,7 +38,7 @@ FORMS: Mapping[str, Form] = {
     Equals.__name__: "(1 if {0} == {1} else 0)".format,
     Exceeds.__name__: "(1 if {0} > {1} else 0)".format,
     Triangular.__name__: "({0} * ({0} + 1) // 2)".format,
-    RoutedReads.__name__: _print_routed_reads,
+    RoutedReads.__name__: "routed_reads({0}, {1}, {2}, {3}, expert_routing)".format,
     MAXIMUM: _print_maximum,
 }
 """What each function of programs is in Python."""
@@ -117,7 +106,19 @@ class _Expressions:
             return f"({' '.join(self.print_terms(node))})"
         if node.function == PRODUCT:
             return self._print_product(node)
-        return FORMS[node.function](*map(self._print, node.operands))
+        text = FORMS[node.function](*map(self._print, node.operands))
+        return self._choose_reads(node, text) if node.function == RoutedReads.__name__ else text
+
+    def _choose_reads(self, node: Operation, call: str) -> str:
+        """Return the call; where enough tokens read every expert for sure, a comparison comes before it."""
+        experts, per_token, tokens, weights = node.operands
+        found = find_weights(weights, tokens)
+        if not (isinstance(experts, int) and isinstance(per_token, int)) or found is None:
+            return call
+        each, grows = found
+        enough = enough_tokens(experts, per_token, 0 if grows else each, each if grows else 0)
+        text = self._print(tokens)
+        return f"({experts * each}{f' * {text}' if grows else ''} if {text} > {enough} else {call})"
 
     def print_terms(self, node: Operation) -> list[str]:
         """Return the terms of a sum, each but the first with its sign before it."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from typing import Final
 
 from attrs import frozen
 
-from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Operation
+from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Operation, find_weights
 from modelmeter.backends.sql.dialects import Dialect, check_literal
 from modelmeter.core.functions import (
     CeilDiv,
@@ -115,26 +114,6 @@ class ExpressionPrinter:
             CASE WHEN {ROUTING} = 'even' THEN {even}
               WHEN {place} >= {self.print(len(reads))} THEN {everything}
               ELSE {self.dialect.look_up(place, values)} END""")
-
-
-def find_weights(weights: Node, tokens: Node) -> tuple[int, bool] | None:
-    """Return what is read of an expert as a number, and whether it is that number for each token of the call.
-
-    A loop over experts reads a row of the mask of all tokens for each expert: there it grows with the tokens. None if
-    it depends on anything else.
-    """
-    number, rest = _split(weights)
-    if not rest:
-        return number, False
-    divisor, same = _split(tokens)
-    return (number // divisor, True) if rest == same and number % divisor == 0 else None
-
-
-def _split(node: Node) -> tuple[int, list[str]]:
-    """Return the number in a product, and the texts of its other factors."""
-    factors = node.operands if isinstance(node, Operation) and node.function == PRODUCT else (node,)
-    number = math.prod(factor for factor in factors if isinstance(factor, int))
-    return number, sorted(repr(factor) for factor in factors if not isinstance(factor, int))
 
 
 def _multiply(number: int, node: Node) -> Node:

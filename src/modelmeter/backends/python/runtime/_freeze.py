@@ -10,6 +10,7 @@ from ._program import Node, Operation, Program, check_names, find_formulas, size
 from ._rules import BROKEN, broken_rule
 from ._runtime import Bits, Cost, CostError, check_routing, check_size, routed_reads
 from ._sizes import Size
+from ._symbolic import enough_tokens
 
 Result = TypeVar("Result")
 
@@ -196,16 +197,19 @@ _CALLS: dict[str, Callable[..., str]] = {
     "equals": lambda a, b: f"1 if {a} == {b} else 0",
     "exceeds": lambda a, b: f"1 if {a} > {b} else 0",
     "largest": lambda *operands: f"max({', '.join(operands)})",
-    "routed_reads": lambda tokens, *constants: _show_reads(tokens, *constants),
+    "routed_reads": lambda *operands: _show_reads(*operands),
 }
 
 
-def _show_reads(tokens: str, experts: str, per_token: str, weights: str, routing: str) -> str:
+def _show_reads(tokens: str, *constants: str) -> str:
     """Return the call, after a comparison: so many tokens read every expert for sure."""
-    everything = int(experts) * int(weights)
-    enough = int(experts) * (2 * everything).bit_length() // int(per_token)
-    call = f'routed_reads({experts}, {per_token}, {tokens}, {weights}, "{routing}")'
-    return f"{everything} if {tokens} > {enough} else {call}"
+    experts, per_token, fixed, growth = map(int, constants[:4])
+    weights, everything = (
+        f"{tokens} * {count * growth} + {count * fixed}".removesuffix(" + 0") if growth else str(count * fixed)
+        for count in (1, experts)
+    )
+    call = f'routed_reads({experts}, {per_token}, {tokens}, {weights}, "{constants[4]}")'
+    return f"{everything} if {tokens} > {enough_tokens(experts, per_token, fixed, growth)} else {call}"
 
 
 def number(value: int) -> str:

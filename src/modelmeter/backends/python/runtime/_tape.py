@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeAlias
 from ._polynomials import BRACKETS, Range
 from ._program import Node, Operation, Program
 from ._runtime import show
+from ._symbolic import enough_tokens
 
 INT64_MAX = 2**63 - 1
 
@@ -96,8 +97,8 @@ def _range_of(step: Step, ends: list[Range]) -> Range:
     if step.function in BRACKETS:
         return 0, 1
     if step.function == "routed_reads":
-        experts, _, weights, _ = step.constants
-        return 0, int(experts) * int(weights)
+        experts, per_token, fixed, growth = map(int, step.constants[:4])
+        return -experts * growth * enough_tokens(experts, per_token, fixed, growth), experts * fixed
     function = _NUMBERS[step.function]
     values = [function(*pair) for pair in product(*ends)]
     return min(values), max(values)
@@ -161,7 +162,11 @@ class Recorder:
             assert isinstance(divisor, int)
             raised = self._step("add", operands[0], divisor - 1) if node.function == "ceil_div" else operands[0]
             return self._divide(raised, divisor)
-        return self._step(node.function, *operands, constants=node.constants)
+        step = self._step(node.function, *operands, constants=node.constants)
+        if node.function != "routed_reads" or not node.constants[3]:
+            return step
+        growth = int(node.constants[0]) * int(node.constants[3])  # the table is without it
+        return self._step("add", self._step("multiply", *operands, growth), step)
 
     def _divide(self, dividend: Operand, divisor: int) -> Operand:
         if divisor & (divisor - 1):

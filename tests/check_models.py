@@ -22,7 +22,22 @@ from modelmeter.support.errors import ModelMeterError
 LAYERS = 3
 """Decoder layers that are left of the default config: a pattern of layers is seen twice in most."""
 
+ENCODERS: Final = (
+    "bert", "bert-generation", "big_bird", "camembert", "data2vec-text", "electra", "ernie", "megatron-bert",
+    "reformer", "rembert", "roberta", "roberta-prelayernorm", "roc_bert", "roformer", "xlm-roberta", "xlm-roberta-xl",
+    "xmod",
+)  # fmt: skip
+"""What is a decoder only where its config says so."""
+
+BESIDE_ENCODERS: Final = (
+    "bart", "bigbird_pegasus", "blenderbot", "blenderbot-small", "marian", "mbart", "mvp", "pegasus", "plbart",
+    "prophetnet", "whisper",
+)  # fmt: skip
+"""What is a decoder alone only where its config says so."""
+
 COMPLETED: Final[Mapping[str, Mapping[str, Any]]] = {
+    **{model_type: {"is_decoder": True} for model_type in ENCODERS},
+    **{model_type: {"is_encoder_decoder": False} for model_type in BESIDE_ENCODERS},
     "dbrx": {"attn_config": {"rope_theta": 500000.0, "clip_qkv": 8}},
     "deepseek_v2": {"num_experts_per_tok": 6},
     "dots1": {

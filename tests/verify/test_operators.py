@@ -40,6 +40,29 @@ def test_a_bias_that_is_dispatched_on_its_own_is_an_operator_of_its_own() -> Non
     )
 
 
+def test_complex_numbers_are_two_numbers_each_and_their_products_six_operations() -> None:
+    # 2 x 7 angles: a cosine, a sine and two products each, 56; 14 complex numbers of two 32-bit floats.
+    def turn(length: Tensor, angle: Tensor) -> Tensor:
+        return torch.polar(length, angle)
+
+    assert count_one(Apply(turn), meta(2, 7), meta(2, 7)) == make(
+        "polar", cuda_core_flops=56, reads=Elements(activation=28), writes=Elements(activation=28)
+    )
+
+    # 2 x 5 pairs by 5 numbers that all rows share: 10 products of 6 operations; views as complex cost nothing.
+    def rotate(pairs: Tensor, by: Tensor) -> Tensor:
+        return torch.view_as_real(torch.view_as_complex(pairs) * torch.view_as_complex(by))
+
+    assert count_one(Apply(rotate), meta(2, 5, 2), meta(5, 2)) == make(
+        "mul", cuda_core_flops=60, reads=Elements(activation=20 + 10), writes=Elements(activation=20)
+    )
+
+    with pytest.raises(CountError, match=r"complex numbers has no price; found aten\.div"):
+        count_one(
+            Apply(lambda one, other: torch.view_as_complex(one) / torch.view_as_complex(other)), *[meta(5, 2)] * 2
+        )
+
+
 def test_a_convolution() -> None:
     # (11 + 2 - 3) // 2 + 1 = 6 rows and (7 + 2 - 3) // 2 + 1 = 4 columns of output.
     # Products 2 * (2 * 6 * 4) * 5 * (3 * 3 * 3) = 12,960; weights 5 * 27 + 5 = 140.

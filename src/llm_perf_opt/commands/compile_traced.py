@@ -119,6 +119,7 @@ def compile_source(
         if not check:  # now, and not after a minute of traces
             refuse_other_models(folder, name_package(title))
         from modelmeter.frontend.compile import compile_config
+        from modelmeter.frontend.left_out import LEFT_OUT
     from modelmeter.compiler import list_targets
 
     for unknown in sorted({*(targets or ())}.difference(list_targets())):
@@ -138,6 +139,8 @@ def compile_source(
     if compilation.assumed:
         unsaid = ", ".join(f"{key} = {value}" for key, value in compilation.assumed.items())
         lines.append(f"the config does not say, so that the defaults of {compilation.traced.model_type} hold: {unsaid}")
+    if LEFT_OUT in compilation.traced.conventions:
+        lines.append(compilation.traced.conventions[LEFT_OUT].replace("``", ""))
     if compilation.traced.general_refused:
         lines.append(f"no sizes of the architecture in general: {compilation.traced.general_refused}")
     return "\n".join(lines)

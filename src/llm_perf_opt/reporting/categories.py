@@ -27,11 +27,11 @@ _FUNCTIONS: Final = (
         display_name="Elementwise",
         description="Functions of single elements, sums, means and resizing, in modules of no kind of their own.",
         match_classes=(
-            "_upsample_bicubic2d_aa", "abs", "add", "amax", "argmax", "avg_pool2d", "bucketize", "clamp", "clamp_max",
-            "clamp_min", "cos", "cumsum", "div", "eq", "exp", "expm1", "floor", "floor_divide", "ge", "gt",
-            "index_add", "le", "linalg_vector_norm", "log", "log1p", "lt", "max", "maximum", "mean", "minimum", "mul",
-            "ne", "neg", "pow", "prod", "reciprocal", "remainder", "round", "rsqrt", "rsub", "sin", "sqrt", "sub",
-            "sum", "upsample_bilinear2d", "upsample_linear1d",
+            "_upsample_bicubic2d_aa", "abs", "add", "amax", "argmax", "avg_pool2d", "bucketize", "clamp",
+            "clamp_max", "clamp_min", "cos", "cumsum", "div", "eq", "exp", "expm1", "floor", "floor_divide", "ge",
+            "gt", "index_add", "le", "linalg_vector_norm", "log", "log1p", "logsumexp", "lt", "max", "maximum",
+            "mean", "minimum", "mul", "ne", "neg", "polar", "pow", "prod", "reciprocal", "remainder", "round",
+            "rsqrt", "rsub", "sin", "sqrt", "sub", "sum", "upsample_bilinear2d", "upsample_linear1d",
         ),
     ),
     OperatorCategory(

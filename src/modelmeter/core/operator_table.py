@@ -72,6 +72,8 @@ _ROWS: tuple[tuple[str, int, Basis, str], ...] = (
     ("ge", 1, "output", "one comparison"),
     ("softplus", 3, "output", "exp, sum, logarithm"),
     ("sin", 1, "output", "one sine"),
+    ("polar", 4, "output", "cosine, sine, two products"),
+    ("mul_complex", 6, "output", "four products, difference, sum"),
     ("mean", 1, "input", "one sum per input element"),
     ("avg_pool2d", 1, "input", "one sum per input element"),
     ("sum", 1, "input", "one sum per input element"),
@@ -82,6 +84,7 @@ _ROWS: tuple[tuple[str, int, Basis, str], ...] = (
     ("argmax", 1, "input", "one comparison per input element"),
     ("linalg_vector_norm", 2, "input", "one square and one sum per input element"),
     ("index_add", 1, "values", "one sum into the row that was taken"),
+    ("logsumexp", 4, "input", "maximum, difference, exp, sum"),
     ("sigmoid", 4, "output", "sign, exp, sum, reciprocal"),
     ("silu", 4, "output", "sign, exp, sum, quotient"),
     ("gelu", 5, "output", "scale, erf, sum, two products"),
@@ -117,7 +120,7 @@ VIEW_OPERATORS: frozenset[str] = frozenset(
     {
         "view", "_unsafe_view", "permute", "transpose", "t", "unsqueeze", "squeeze", "expand", "slice", "select",
         "split", "split_with_sizes", "unbind", "detach", "detach_", "alias", "as_strided", "_reshape_alias",
-        "lift_fresh", "unfold",
+        "lift_fresh", "unfold", "view_as_complex", "view_as_real",
     }
 )  # fmt: skip
 """ATen operators that only give memory another shape: they cost nothing."""
@@ -161,6 +164,9 @@ ROW_UPDATES: frozenset[str] = frozenset({"index_add_", "index_copy_"})
 UNFUSED_OPERATORS: frozenset[str] = MATRIX_OPERATORS | LOOK_UPS | {ATTENTION}
 """Operators whose traffic stays where a compiler or an engine fuses all others into their neighbours."""
 
+MAKES_COMPLEX: frozenset[str] = frozenset({"polar"})
+"""ATen operators whose output is complex whatever they are given."""
+
 OVERWRITING: frozenset[str] = frozenset({"copy_", "fill_", "zero_"})
 """ATen operators that write their first tensor without reading it."""
 
@@ -170,6 +176,15 @@ def find_weight(operator: str) -> OperatorWeight | None:
     if operator in MOVING_OPERATORS:
         return None
     return VECTOR_FLOPS.get(operator) or VECTOR_FLOPS.get(operator.removesuffix("_"))
+
+
+def find_complex_weight(operator: str) -> OperatorWeight | None:
+    """Return what one element of an operator costs that reads or writes complex numbers; None where it has no price.
+
+    A real number among the factors of a complex product is made complex by the kernel, and costs as much.
+    """
+    name = operator.removesuffix("_")
+    return VECTOR_FLOPS.get(name if name in MAKES_COMPLEX else f"{name}_complex")
 
 
 def vector_flops(operator: str, elements: Size) -> Size:

@@ -12,8 +12,8 @@ from torch import nn
 
 from modelmeter.analysis.peak import Peak
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.frontend.assemble import Begin, learn_cache, list_stages, trace_model
-from modelmeter.frontend.cards.card import DEFAULT_CLASS, Card
+from modelmeter.frontend.assemble import Begin, trace_model
+from modelmeter.frontend.cards.card import Card
 from modelmeter.frontend.cards.page_rules import PAGE_RULES, PageRule
 from modelmeter.frontend.cards.shipped import find_card
 from modelmeter.frontend.configs.config import ModelConfig, make_config, read_model_config
@@ -24,6 +24,7 @@ from modelmeter.frontend.general.general_form import add_general
 from modelmeter.frontend.modules import Depth, build_modules, count_layers
 from modelmeter.frontend.records import TracedModel, describe_sizes
 from modelmeter.frontend.serving import list_beside, make_serving
+from modelmeter.frontend.text_stages import learn_cache, list_stages
 from modelmeter.frontend.tracing import DTYPE
 from modelmeter.frontend.vision import run_vision
 from modelmeter.model.registry import register_model
@@ -134,7 +135,7 @@ def compile_card(
 def _compile_model(
     read: ModelConfig, card: Card | None, points: int, begin: Begin, *, general: bool
 ) -> TracedCompilation:
-    traced, depth = trace_model(read.config, read.name, begin, card=card)
+    traced, depth = trace_model(read.config, read.name, begin, card=card, class_name=read.class_name)
     if general:
         traced = add_general(traced, depth, read.config, _compile, begin)
     unchecked = _compile(traced)
@@ -182,13 +183,14 @@ def _check(
         windows=traced.windows, longest=traced.longest_context,
     )  # fmt: skip
     return [
-        *_check_points(depth.config, DTYPE, traced, compiled, chosen, begin, card, is_shallow=True),
-        *_check_points(depth.config, torch.float32, traced, compiled, chosen[-1:], begin, card, is_shallow=True),
-        *_check_points(read.config, DTYPE, traced, compiled, chosen[-1:], begin, card, is_shallow=False),
+        *_check_points(depth, depth.config, DTYPE, traced, compiled, chosen, begin, card),
+        *_check_points(depth, depth.config, torch.float32, traced, compiled, chosen[-1:], begin, card),
+        *_check_points(depth, read.config, DTYPE, traced, compiled, chosen[-1:], begin, card),
     ]
 
 
 def _check_points(
+    depth: Depth,
     config: Any,
     dtype: torch.dtype,
     traced: TracedModel,
@@ -196,10 +198,9 @@ def _check_points(
     points: list[dict[str, int]],
     begin: Begin,
     card: Card | None,
-    *,
-    is_shallow: bool,
 ) -> list[Checked]:
-    model = build_modules(config, dtype=dtype, class_name=card.class_name if card else DEFAULT_CLASS)
+    """Count all stages of the modules of a config: of the traced depth, or of the whole model."""
+    model = build_modules(config, dtype=dtype, class_name=depth.class_name)
     tower = card.tower if card else None
     stages, layers = list_stages(learn_cache(model)), count_layers(config)
 
@@ -223,7 +224,7 @@ def _check_points(
                     peaks[stage],
                     sizes,
                     layers=layers,
-                    traced=traced.traced_paths if is_shallow else None,
+                    traced=traced.traced_paths if config is depth.config else None,
                 )
             )
     return checked

@@ -137,6 +137,7 @@ def choose_depth(config: PreTrainedConfig, model: nn.Module, *, class_name: str 
     """
     count = count_layers(config)
     layers = find_layers(model, count)
+    _refuse_encoders(model.get_submodule(layers), config)
     numbers: dict[Hashable, int] = {}
     described = [describe_kind(layer) for layer in model.get_submodule(layers).children()]
     kinds = tuple(numbers.setdefault(kind, len(numbers)) for kind in described)
@@ -156,6 +157,26 @@ def choose_depth(config: PreTrainedConfig, model: nn.Module, *, class_name: str 
         return whole
     stack = Stack(layers=layers, kinds=kinds, traced=kinds[:traced])
     return Depth(config=shallow, stacks=(stack,), class_name=class_name)
+
+
+def build_shallow(depth: Depth) -> nn.Module:
+    """Return the modules of the layers that are traced."""
+    return build_modules(depth.config, class_name=depth.class_name)
+
+
+def _refuse_encoders(layers: nn.Module, config: PreTrainedConfig) -> None:
+    """Refuse layers that were built to look both ways, as those of BERT are unless the config says otherwise.
+
+    Raises
+    ------
+    ArchitectureError
+        If they are such.
+    """
+    if any(getattr(module, "is_decoder", None) is False for module in layers.modules()):
+        raise ArchitectureError(
+            "the layers are those of an encoder, which sees what follows each token", place=str(config.model_type),
+            expected="a causal decoder", remedy="is_decoder = true in the config makes it one",
+        )  # fmt: skip
 
 
 def add_tower(depth: Depth, config: PreTrainedConfig, model: nn.Module, tower: Tower) -> Depth:

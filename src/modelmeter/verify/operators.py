@@ -17,9 +17,11 @@ from modelmeter.core.operator_table import (
     ATTENTION,
     LOOK_UPS,
     MATRIX_OPERATORS,
+    MOVING_OPERATORS,
     OVERWRITING,
     ROW_UPDATES,
     VECTOR_FLOPS,
+    find_complex_weight,
     find_weight,
 )
 from modelmeter.support.errors import CountError
@@ -183,12 +185,16 @@ class TensorKinds:
     def measure(self, tensor: Tensor, elements: int) -> Elements:
         """Return as many elements of a tensor by their kind; those of small integers by their bytes.
 
+        A complex number is stored as two real ones.
+
         Raises
         ------
         CountError
             If the type of the numbers has no agreed width.
         """
         kind = self.find(tensor)
+        if tensor.is_complex():
+            elements = 2 * elements
         return Elements(**{kind: elements * tensor.element_size() if kind == "byte" else elements})
 
     def find(self, tensor: Tensor) -> Kind:
@@ -211,6 +217,8 @@ class TensorKinds:
             return "index"
         if dtype == self._type:
             return "activation"
+        if dtype == torch.complex64:
+            return self.find_by_type(torch.float32)  # of its two parts
         if dtype == torch.float32:
             return "float32"
         if dtype in SMALL_INTEGERS:
@@ -224,8 +232,16 @@ def count_stored(view: Tensor) -> int:
 
 
 def weigh(operator: Dispatched) -> int:
-    """Return the vector arithmetic of an operator by the published table; work on integers only is none."""
+    """Return the vector arithmetic of an operator by the published table; work on integers only is none.
+
+    Raises
+    ------
+    CountError
+        If it computes with complex numbers, and the table has no price for that.
+    """
     inputs, outputs = operator.inputs, operator.outputs
+    if any(tensor.is_complex() for tensor in (*inputs, *outputs)) and operator.name not in MOVING_OPERATORS:
+        return _weigh_complex(operator)
     if operator.name == "convolution_backward" and outputs[-1].dim() == 1:  # the gradient of a bias
         return VECTOR_FLOPS["convolution_backward_bias"].flops * inputs[0].numel()
     weight = find_weight(operator.name)
@@ -242,6 +258,16 @@ def weigh(operator: Dispatched) -> int:
             query, key, _, *mask = inputs
             bias = VECTOR_FLOPS[f"{operator.name}_bias"].flops if mask else 0
             return (weight.flops + bias) * count_scores(query, key)
+
+
+def _weigh_complex(operator: Dispatched) -> int:
+    weight = find_complex_weight(operator.name)
+    if weight is None:
+        raise CountError(
+            "an operator on complex numbers has no price", place=operator.path or "the model",
+            found=f"aten.{operator.name}", remedy="add it to modelmeter.core.operator_table",
+        )  # fmt: skip
+    return weight.flops * operator.outputs[0].numel()
 
 
 def count_scores(query: Tensor, key: Tensor) -> int:

@@ -11,8 +11,12 @@ from typing import Any, Final
 
 from attrs import field, frozen
 from transformers import CONFIG_MAPPING, PreTrainedConfig
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+)
 
+from modelmeter.frontend.cards.card import DEFAULT_CLASS
 from modelmeter.frontend.cards.shipped import CARDS
 from modelmeter.frontend.configs.assumed import are_defaults, list_assumed, list_missing
 from modelmeter.frontend.configs.config_fields import check_depth, check_fields, clip, read_fields
@@ -23,14 +27,21 @@ from modelmeter.support.suggestions import unknown_name
 
 _REMOTE: Final = "auto_map"
 
+COMPILED_TYPES: Final = frozenset({*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, *MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES})
+"""The types that need no card: causal decoders, and models that see, of which the text part is compiled."""
+
 
 @frozen(kw_only=True)
 class ModelConfig:
-    """A config, what the model is called, and what costs depend on that its source did not say."""
+    """A config, what the model is called, and what costs depend on that its source did not say.
+
+    Its modules are of ``class_name``, if that is not the class that transformers has for causal decoders of the type.
+    """
 
     config: PreTrainedConfig
     name: str
     assumed: Mapping[str, Any] = field(factory=dict)
+    class_name: str = DEFAULT_CLASS
 
 
 def read_model_config(source: str | os.PathLike[str] | Mapping[str, Any], *, name: str | None = None) -> ModelConfig:
@@ -43,7 +54,7 @@ def read_model_config(source: str | os.PathLike[str] | Mapping[str, Any], *, nam
     UnknownNameError
         If it is neither a file nor a model type.
     ArchitectureError
-        If the config is damaged, contradicts itself, or is of a model that is no causal decoder of transformers.
+        If the config is damaged, contradicts itself, or is of a model that has no causal decoder.
     """
     if isinstance(source, Mapping):
         return make_config(dict(source), name or "", place="config")
@@ -58,7 +69,7 @@ def read_model_config(source: str | os.PathLike[str] | Mapping[str, Any], *, nam
         return make_config(fields, chosen, place=path, is_whole=True)
     model_type = path
     if model_type not in CONFIG_MAPPING:
-        names = sorted({*list_models(), *CARDS, *MODEL_FOR_CAUSAL_LM_MAPPING_NAMES})
+        names = sorted({*list_models(), *CARDS, *COMPILED_TYPES})
         raise unknown_name("model", model_type, names, meant=_find_near(model_type, names))
     return make_config({"model_type": model_type}, name or model_type, place=model_type)
 
@@ -91,17 +102,17 @@ def make_config(
     check_fields(fields, place)
     model_type = str(fields["model_type"])
     if model_type not in CONFIG_MAPPING:
-        close = get_close_matches(model_type, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+        close = get_close_matches(model_type, COMPILED_TYPES)
         remedy = f"did you mean {' or '.join(close)}" if close else ""
         remedy = "remote code is never run" if _REMOTE in fields else remedy
         raise ArchitectureError(
             "transformers has no model of this type", place=f"{place}: model_type", found=clip(model_type),
             remedy=remedy,
         )  # fmt: skip
-    if model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not is_carded:
+    if model_type not in COMPILED_TYPES and not is_carded:
         raise ArchitectureError(
-            "models of this type are no causal decoders", place=f"{place}: model_type", found=model_type,
-            remedy="a model of other stages needs a card",
+            "models of this type neither are causal decoders nor have one behind a tower",
+            place=f"{place}: model_type", found=model_type, remedy="a model of other stages needs a card",
         )  # fmt: skip
     given = {key: value for key, value in fields.items() if key not in (_REMOTE, "model_type", "torch_dtype", "dtype")}
     config_class = CONFIG_MAPPING[model_type]
@@ -127,11 +138,24 @@ def make_config(
     except Exception as error:  # some classes refuse to say a size that differs from layer to layer
         raise ArchitectureError("the config does not say a size", place=place, found=clip(error)) from error
     assumed = list_assumed(fields, config) if fields.keys() - {"model_type"} else {}
-    return ModelConfig(config=config, name=name or model_type, assumed=assumed)
+    class_name = DEFAULT_CLASS if is_carded or model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else _find_class(config)
+    return ModelConfig(config=config, name=name or model_type, assumed=assumed, class_name=class_name)
+
+
+def _find_class(config: PreTrainedConfig) -> str:
+    """Return the class of the modules of a model that sees."""
+    found: str = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES[config.model_type]
+    return found
 
 
 def _check_config(config: PreTrainedConfig, place: str) -> None:
     text = config.get_text_config(decoder=True)
+    if getattr(config, "is_encoder_decoder", False) or getattr(text, "is_encoder_decoder", False):
+        raise ArchitectureError(
+            "an encoder stands beside the decoder, and each step reads what it made", place=place,
+            expected="a causal decoder", found=str(config.model_type),
+            remedy="" if config.sub_configs else "is_encoder_decoder = false in it stands for its decoder alone",
+        )  # fmt: skip
     layers = getattr(text, "num_hidden_layers", None)
     if type(layers) is not int:
         raise ArchitectureError("the config has no number of layers", place=place, expected="num_hidden_layers")

@@ -14,13 +14,13 @@ from modelmeter.core.cost import Cost, Precision, Work
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import METRICS
-from modelmeter.frontend.assemble import learn_stages, list_stages
 from modelmeter.frontend.evidence import BITS
 from modelmeter.frontend.general.config_sizes import DENSE_LAYERS, HEADS, KEY_HEADS, LAYERS
 from modelmeter.frontend.general.small_configs import Family, with_cached
 from modelmeter.frontend.recording import record_forward
 from modelmeter.frontend.records import TracedModel, describe_sizes
 from modelmeter.frontend.refusals import name_line
+from modelmeter.frontend.text_stages import learn_stages, list_stages
 from modelmeter.frontend.tracing import read_recording
 from modelmeter.support.errors import CountError, ModelMeterError
 from modelmeter.verify.matrix_products import count_matrix_products

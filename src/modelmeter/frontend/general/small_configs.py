@@ -12,7 +12,6 @@ from transformers import PreTrainedConfig
 
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.size_rules import Rule
-from modelmeter.frontend.assemble import learn_stages, list_stages
 from modelmeter.frontend.experts import ExpertCosts
 from modelmeter.frontend.general.config_sizes import (
     CHOSEN_EXPERTS,
@@ -30,6 +29,7 @@ from modelmeter.frontend.operator_parts import list_parts
 from modelmeter.frontend.recording import record_forward
 from modelmeter.frontend.records import TracedForward, describe_sizes
 from modelmeter.frontend.refusals import name_line
+from modelmeter.frontend.text_stages import learn_stages, list_stages
 from modelmeter.frontend.tracing import read_recording
 from modelmeter.support.errors import ArchitectureError, CountError
 

@@ -1,0 +1,59 @@
+"""The stages of a text decoder: how the forward of each is made, and what its layers keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from modelmeter.frontend.cache import CachedShape, make_cache, read_shapes
+from modelmeter.frontend.definition import DECODE, PREFILL, TEXT_DIMENSIONS
+from modelmeter.frontend.experts import ExpertCosts, learn_experts
+from modelmeter.frontend.refusals import name_line
+from modelmeter.frontend.text_parts import CACHED
+from modelmeter.frontend.tracing import StageForward, prepare_decode, prepare_prefill
+from modelmeter.support.errors import CountError
+
+
+def learn_cache(model: nn.Module) -> tuple[CachedShape | None, ...]:
+    """Return what each layer of a model keeps, from a prefill at small sizes."""
+    return learn_stages(model)[0]
+
+
+def learn_stages(
+    model: nn.Module, *, is_checked: bool = True
+) -> tuple[tuple[CachedShape | None, ...], tuple[ExpertCosts, ...]]:
+    """Return what each layer keeps, and what loops over experts do, from a prefill at small sizes.
+
+    ``is_checked`` is as for :func:`learn_experts`.
+    """
+    cache = make_cache(model)
+    tokens = torch.empty(2, 3, dtype=torch.int64, device="meta")
+
+    def run() -> object:
+        return model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+
+    with name_line("a small prefill"):
+        learned = learn_experts(model, run, is_checked=is_checked)
+    shapes = read_shapes(cache)
+    if all(shape is None for shape in shapes):
+        raise CountError(
+            "no layer keeps keys and values, so that a step has nothing of the prompt to see",
+            place=type(model).__name__, expected="a causal decoder",
+            remedy="an encoder becomes one by is_decoder = true in its config",
+        )  # fmt: skip
+    return shapes, learned
+
+
+def list_stages(shapes: Sequence[CachedShape | None]) -> dict[str, StageForward]:
+    """Return how the forward of each stage of a text decoder is made."""
+    symbol = TEXT_DIMENSIONS.symbol
+    return {
+        PREFILL: StageForward(
+            prepare=prepare_prefill, sizes={"batch_size": symbol("batch_size"), "seq_len": symbol("seq_len")}
+        ),
+        DECODE: StageForward(
+            prepare=prepare_decode(shapes), sizes={"batch_size": symbol("batch_size"), "cached": CACHED}
+        ),
+    }

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import random
 from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from modelmeter.frontend.cards.page_rules import LARGEST_RATIO, PAGE_RULES, GridRule, PageRule, SplitRule, TileRule
@@ -19,7 +22,7 @@ def find_oracle(name: str, rule: PageRule) -> Oracle:
     if isinstance(rule, GridRule):
         return _find_grid_oracle(name, rule)
     if isinstance(rule, TileRule):
-        return _find_tile_oracle(rule)
+        return _find_tile_grid_oracle(rule) if rule.has_rows else _find_tile_oracle(rule)
     if isinstance(rule, SplitRule):
         return _find_split_oracle(rule)
     return _find_view_oracle()
@@ -77,6 +80,39 @@ def _find_tile_oracle(rule: TileRule) -> Oracle:
             min_patches=rule.min_tiles, max_patches=rule.max_tiles, tile_size=rule.tile_side,
         )  # fmt: skip
         return (sum(counted),)
+
+    return count
+
+
+def _find_tile_grid_oracle(rule: TileRule) -> Oracle:
+    """Return the functions of the processor of Unlimited-OCR, which is there with torchvision only.
+
+    They need none of it: the two that choose the grid are compiled from the file of transformers as they stand there,
+    and so are the numbers of the processor that they are called with.
+    """
+    import transformers
+
+    path = Path(transformers.__file__).parent / "models/unlimited_ocr/image_processing_unlimited_ocr.py"
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    functions = [node for node in module.body if isinstance(node, ast.FunctionDef)]
+    assert {node.name for node in functions} == {"get_all_supported_aspect_ratios", "get_optimal_tiled_canvas"}
+    found: dict[str, Any] = {"lru_cache": lru_cache}
+    exec(compile(ast.Module(functions, type_ignores=[]), str(path), "exec"), found)  # the library's own code
+    (processor,) = (node for node in module.body if getattr(node, "name", "") == "UnlimitedOcrImageProcessor")
+    numbers = {
+        node.targets[0].id: node.value.value  # type: ignore[attr-defined]  # assignments of a name
+        for node in processor.body  # type: ignore[attr-defined]  # a class
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+    }
+    side, least, most = (numbers[name] for name in ("tile_size", "min_patches", "max_patches"))
+    assert (side, least, most) == (rule.tile_side, rule.min_tiles, rule.max_tiles)
+    assert numbers["crop_to_patches"] is True
+
+    def count(width: int, height: int) -> tuple[int, ...]:
+        if max(height, width) <= side:
+            return 1, 1
+        grid: tuple[int, int] = found["get_optimal_tiled_canvas"]((height, width), (side, side), least, most)
+        return grid
 
     return count
 

@@ -1,11 +1,11 @@
-"""The sizes of a request that follow from others, and what is to be said of its length and of its images."""
+"""The sizes of a request that follow from others, and what is to be said of its length."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from llm_perf_opt.evaluators import find_defaults, load_costs, take_arguments
+from llm_perf_opt.evaluators import load_costs, take_arguments
 from modelmeter.model.positions import describe_positions, find_most_positions
 from modelmeter.model.registry import find_beside
 from modelmeter.model.serving import MODULE, Serving, find_serving
@@ -53,25 +53,3 @@ def list_length_notes(known: Mapping[str, Any], model: str) -> list[str]:
         return []
     note = describe_positions(model, sizes[names.seq_len] + sizes.get(names.steps, 0))
     return [] if note is None else [note]
-
-
-def list_image_notes(known: Mapping[str, Any], model: str) -> list[str]:
-    """Return what is to be said of the images of a request of several prompts, where its vision has no batch.
-
-    Parameters
-    ----------
-    known
-        The sizes that it was given, with their defaults.
-    model
-        The name of a registered model.
-    """
-    names, costs = find_beside(model, MODULE, "SERVING"), load_costs(model)
-    if not isinstance(names, Serving) or known.get(names.batch_size, 1) == 1:
-        return []
-    seen = {size for stage in names.page_stages for size in find_defaults(getattr(costs, stage))}
-    if names.batch_size in seen or not (seen - find_defaults(getattr(costs, names.step_stage)).keys()) & known.keys():
-        return []
-    return [
-        f"the images are those of all {known[names.batch_size]:,} prompts together; where {names.seq_len} is not "
-        "given, each prompt has the tokens of all of them"
-    ]

@@ -85,9 +85,11 @@ def test_the_tower_of_a_model_whose_text_is_refused_is_what_was_counted() -> Non
         chance, model = random.Random(7), build(DTYPE)
         for _ in range(3):
             sizes = {size.name: chance.randint(size.least, size.most + 2) for size in card.tower.sizes}
-            products = count_matrix_products(model, run_vision(model, card.tower, sizes)).by_path
+            sizes["batch_size"] = chance.randint(1, 3)
+            seen = card.tower.add_up(sizes)
+            products = count_matrix_products(model, run_vision(model, card.tower, seen)).by_path
             assert evaluate(formula, sizes) == products[""]
-            assert sum_up(forward.operators, sizes) == sum_up(record(model, card.tower, sizes), sizes)
+            assert sum_up(forward.operators, sizes) == sum_up(record(model, card.tower, seen), sizes)
 
 
 def record(model: Any, tower: Tower, sizes: Mapping[str, int]) -> Sequence[TracedOperator]:

@@ -24,7 +24,7 @@ def test_sizes_are_those_of_the_processor_at_random_pages(name: str) -> None:
     assert check_rule(name, SIZES) == SIZES
 
 
-@pytest.mark.parametrize("name", ["qwen2.5-vl-3b", "smolvlm2-2.2b", "deepseek-ocr-2"])
+@pytest.mark.parametrize("name", ["qwen2.5-vl-3b", "smolvlm2-2.2b", "deepseek-ocr-2", "unlimited-ocr"])
 def test_the_check_finds_a_rule_that_is_wrong_by_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("transformers")
     oracle: Callable[[int, int], Any] = find_oracle(name, PAGE_RULES[name])
@@ -51,6 +51,12 @@ def test_an_a4_page_by_hand() -> None:
     # 0.7071 is nearest to 2 / 3, of which 6 tiles are the only grid; a page within a tile has none.
     assert PAGE_RULES["deepseek-ocr-2"].find_sizes(1654, 2339) == (6,)
     assert PAGE_RULES["deepseek-ocr-2"].find_sizes(768, 761) == (0,)
+    # 5 x 7 tiles are more than 32, so that 2 / 3 is nearest here too; 4 x 6 are as near, but half of their
+    # 24 * 640 * 640 pixels are more than 1654 * 2339. For 1300 x 1300 = 1,690,000 pixels, 2 x 2, 3 x 3 and more are
+    # alike: half of 4 * 640 * 640 are fewer, half of 9 * 640 * 640 are more.
+    assert PAGE_RULES["unlimited-ocr"].find_sizes(1654, 2339) == (2, 3)
+    assert PAGE_RULES["unlimited-ocr"].find_sizes(1300, 1300) == (2, 2)
+    assert PAGE_RULES["unlimited-ocr"].find_sizes(640, 631) == (1, 1)
     assert PAGE_RULES["gemma-3-4b"].find_sizes(1654, 2339) == (1,)
 
 

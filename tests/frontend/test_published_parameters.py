@@ -45,8 +45,8 @@ CHECKPOINTS: Final = {
 """By card. Of the others no number of elements was found that says how it was counted."""
 
 
-@pytest.mark.parametrize("name", CHECKPOINTS)
-def test_a_card_has_the_parameters_of_its_checkpoint(name: str) -> None:
+def count_parameters(name: str) -> int:
+    """Return how many parameters the model that transformers builds of a card has."""
     transformers = pytest.importorskip("transformers")
     torch = pytest.importorskip("torch")
     card = CARDS[name]
@@ -56,5 +56,22 @@ def test_a_card_has_the_parameters_of_its_checkpoint(name: str) -> None:
             model = getattr(transformers, card.class_name)(config)
         else:
             model = transformers.AutoModelForCausalLM.from_config(config)
-    parameters = sum(parameter.numel() for parameter in model.parameters())  # a tied one counts once
-    assert parameters == CHECKPOINTS[name].elements - CHECKPOINTS[name].unused
+    return sum(parameter.numel() for parameter in model.parameters())  # a tied one counts once
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_a_card_has_the_parameters_of_its_checkpoint(name: str) -> None:
+    assert count_parameters(name) == CHECKPOINTS[name].elements - CHECKPOINTS[name].unused
+
+
+def test_unlimited_ocr_has_the_parameters_of_deepseek_ocr() -> None:
+    """Its towers and its decoder are those of DeepSeek-OCR, whose checkpoint has 3,336,106,240 elements.
+
+    Those of the convolution that makes patches of pixels for CLIP are not used, as CLIP sees features of SAM.
+    """
+    assert count_parameters("unlimited-ocr") == 3_336_106_240 - 1024 * 3 * 14 * 14
+
+
+def test_hunyuanocr_fills_its_files() -> None:
+    """The repository lists four files of 440, 453, 462 and 638 MB of 16-bit elements, each rounded to one MB."""
+    assert abs(2 * count_parameters("hunyuanocr") - 10**6 * (440 + 453 + 462 + 638)) < 4 * 10**6 // 2

@@ -36,7 +36,8 @@ def test_the_squares_of_windows_are_those_of_their_cells() -> None:
 
 
 def test_the_tower_is_what_was_written_by_hand(qwen: Any) -> None:
-    n, h, w = (qwen.symbol(name) for name in ("num_images", "grid_height", "grid_width"))
+    batch, images, h, w = (qwen.symbol(name) for name in ("batch_size", "num_images", "grid_height", "grid_width"))
+    n = batch * images
     windows = count_in_window(GRID_HEIGHT) * count_in_window(GRID_WIDTH)
     expected = 20480 * n * (16 * h**2 * w**2 + 250252 * h * w + 112 * windows)
     assert sympy.expand(qwen.formula("vision", "tensor_core_flops") - expected) == 0

@@ -82,14 +82,24 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     forget_package()
 
 
-@pytest.mark.parametrize(("prompts", "notes"), [(1, 0), (3, 1)])
-def test_eval_says_whose_images_those_of_several_prompts_are(tiny: Path, prompts: int, notes: int) -> None:
-    sizes = (f"batch_size={prompts}", "grid_height=8", "grid_width=12", "--model", str(tiny), "--json")
-    found = json.loads(show_costs("request", *sizes))
-    assert [note.partition(";")[0] for note in found.get("notes", [])] == [
-        f"the images are those of all {prompts} prompts together"
-    ] * notes
-    assert "notes" not in json.loads(show_costs("prefill", f"batch_size={prompts}", "--model", str(tiny), "--json"))
+def test_each_prompt_of_a_batch_has_a_page_of_its_own(tiny: Path) -> None:
+    """853 / 28 = 30.46 and 1201 / 28 = 42.9: 43 x 30 cells, of which each is a token of the prompt of its page."""
+
+    def evaluate(stage: str, *sizes: str) -> dict[str, int]:
+        shown = show_costs(stage, *sizes, "--page", "853x1201", "--model", str(tiny), "--json")
+        cost: dict[str, int] = json.loads(shown)["cost"]
+        return cost
+
+    for stage, sizes in (("vision", ()), ("request", ("max_new_tokens=3",))):
+        one, seven = (evaluate(stage, f"batch_size={pages}", *sizes) for pages in (1, 7))
+        # Every image attends to itself, and every prompt too.
+        assert seven["tensor_core_flops"] == 7 * one["tensor_core_flops"]
+        assert seven["weight_bytes"] == one["weight_bytes"]
+        assert one["io_bytes"] < seven["io_bytes"] < 7 * one["io_bytes"], "weights are read once for all"
+    # 3 layers, one head of 16 channels, keys and values at 16 bits, of the cells, 10 tokens of text and 2 steps.
+    assert seven["kv_cache_bytes"] == 7 * (43 * 30 + 10 + 2) * 3 * 2 * 16 * 2
+    several = evaluate("request", "batch_size=7", "num_images=2", "max_new_tokens=3")
+    assert several["kv_cache_bytes"] == 7 * (2 * 43 * 30 + 10 + 2) * 3 * 2 * 16 * 2
 
 
 def test_work_of_a_page_is_what_the_evaluators_say() -> None:

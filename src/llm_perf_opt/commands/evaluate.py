@@ -24,7 +24,7 @@ from llm_perf_opt.evaluators import (
     load_costs,
     take_arguments,
 )
-from llm_perf_opt.lengths import NOTES, list_image_notes, list_length_notes
+from llm_perf_opt.lengths import NOTES, list_length_notes
 from llm_perf_opt.terminal import format_integer, format_quantity, make_table, unit_of
 from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import WorkloadError
@@ -127,9 +127,7 @@ def evaluate(
         cost=results[COST]._asdict(),
         fused_io_bytes=results.get(FUSED_IO),
         peak_activation_bytes=results.get(PEAK),
-        notes=(*list_length_notes(arguments, model), *list_image_notes(arguments, model))
-        if name in list_stages(model)
-        else (),
+        notes=tuple(list_length_notes(arguments, model)) if name in list_stages(model) else (),
     )
 
 

@@ -179,7 +179,7 @@ def _describe_views(model: str, sizes: Sequence[str]) -> CalculatorViews | None:
     return CalculatorViews(
         modes=modes, mode=next(iter(modes), ""), sizes=tuple(name for name in views.defaults if name in sizes),
         tiles=tuple(name for name in views.tiles if name in sizes), preprocessings=views.preprocessings,
-        script="" if views.script is None else views.script.read_text(encoding="utf-8"),
+        script=views.read_script(),
     )  # fmt: skip
 
 

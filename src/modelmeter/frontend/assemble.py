@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import sympy
 from attrs import evolve
 from torch import nn
 from transformers import PreTrainedConfig
@@ -18,6 +19,7 @@ from modelmeter.frontend.definition import (
     VISION,
     default_text_workload,
     default_vision_workload,
+    describe_images,
     make_vision_dimensions,
     make_vision_stage,
 )
@@ -94,9 +96,7 @@ def trace_model(
     begin("read the module graph")
     graph, unused = trace_graph(model, depth, tower)
     left_out = sum(count_own_parameters(model).values()) - graph.root.parameter_count
-    image_tokens = (
-        None if card is None or tower is None else tower.sizes[0].symbol * card.image_tokens + card.tile_tokens
-    )
+    image_tokens = None if card is None or tower is None else sympy.expand(tower.sizes[0].symbol * card.image_tokens)
     traced = TracedModel(
         title=title,
         model_type=config.model_type,
@@ -113,6 +113,7 @@ def trace_model(
         windows=windows,
         longest_context=longest,
         conventions={
+            **({} if card is None or tower is None else describe_images(card.remarks)),
             **describe_experts(learned),
             **describe_windows(windows),
             **describe_positions(longest),

@@ -206,7 +206,7 @@ def _check_points(
 
     def make(module: nn.Module, stage: str, sizes: Mapping[str, int]) -> Forward:
         if tower is not None and stage == VISION:
-            return Forward(model=module, run=run_vision(module, tower, sizes))
+            return Forward(model=module, run=run_vision(module, tower, tower.add_up(sizes)))
         return stages[stage].prepare(module, {**sizes, "cached": sizes["seq_len"] + sizes["decode_steps"] - 1})
 
     peaks: Mapping[str, Peak] = compiled.peaks

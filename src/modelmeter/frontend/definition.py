@@ -96,6 +96,16 @@ def default_vision_workload(tower: Tower, image_tokens: sympy.Expr, longest: int
     return {**images, "prompt_tokens": 10, **default_text_workload(longest), "seq_len": int(tokens) + 10}
 
 
+def describe_images(remarks: str) -> dict[str, str]:
+    """Return the counting rule for images; ``remarks`` are those of a card."""
+    return {
+        "Images": "The images of all prompts are looked at in one call: ``num_images`` for each of ``batch_size``, all "
+        "of the same sizes. The prefill is that of a prompt of tokens. It leaves out what puts the features of images "
+        "in their places, and what makes positions of grids: no matrix products."
+        + (f" This model is counted {remarks}." if remarks else "")
+    }
+
+
 DEFAULT_PROMPT = 1024
 """Tokens of the default workload: of the prompt, and as many that are generated."""
 

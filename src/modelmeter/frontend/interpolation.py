@@ -23,6 +23,8 @@ class Interpolation:
         Formulas in symbols.
     points
         A number for each symbol, by its name.
+    meanings
+        What symbols of the terms stand for in the formulas that are returned.
 
     Raises
     ------
@@ -30,8 +32,13 @@ class Interpolation:
         If the points do not tell the terms apart.
     """
 
-    def __init__(self, terms: Sequence[sympy.Expr], points: Sequence[Mapping[str, int]]) -> None:
-        self._terms = list(terms)
+    def __init__(
+        self,
+        terms: Sequence[sympy.Expr],
+        points: Sequence[Mapping[str, int]],
+        meanings: Mapping[sympy.Symbol, sympy.Expr] | None = None,
+    ) -> None:
+        self._terms = [term.xreplace(dict(meanings or {})) for term in terms]
         self._rows = [[_evaluate(term, point) for term in terms] for point in points]
         self._chosen, self._inverse = _invert(self._rows)
         self._known: dict[tuple[int, ...], Size] = {}

@@ -34,7 +34,7 @@ def trace_graph(model: nn.Module, depth: Depth, tower: Tower | None = None) -> t
 
     def prepare() -> dict[str, Callable[[], object]]:
         text = {name: stage.prepare(shallow, sizes).run for name, stage in list_stages(shapes).items()}
-        return text if tower is None else {VISION: run_vision(shallow, tower, sizes), **text}
+        return text if tower is None else {VISION: run_vision(shallow, tower, tower.add_up(sizes)), **text}
 
     unlike: dict[str, Hashable] = {
         f"{stack.layers}.{index}": kind for stack in depth.stacks for index, kind in enumerate(stack.traced)

@@ -37,7 +37,7 @@ Place = tuple[Key, Lines]
 
 
 def run_vision(model: nn.Module, tower: Tower, sizes: Mapping[str, int]) -> Callable[[], object]:
-    """Return the forward of the vision stage, with integers that are real."""
+    """Return the forward of the vision stage at sizes of all prompts together, with integers that are real."""
     with default_dtype(next(model.parameters()).dtype):
         inputs = tower.make_inputs(sizes)
     inner: Any = model.get_submodule("model")
@@ -83,7 +83,7 @@ def count_vision(model: nn.Module, tower: Tower, sizes: Mapping[str, int]) -> Vi
 def trace_vision(
     build: Callable[[torch.dtype], nn.Module], tower: Tower, seed: str, begin: Callable[[str], None]
 ) -> TracedForward:
-    """Return the vision stage as formulas: sums of the terms of the card that have all counts.
+    """Return the vision stage as formulas in sizes of a workload: sums of the terms of the card that have all counts.
 
     ``build`` returns the modules that compute with a type. What is alive is counted with one that has casts, and with
     one that has none.
@@ -94,7 +94,7 @@ def trace_vision(
         If a count is no such sum.
     """
     points = choose_images(tower, seed)
-    interpolation = Interpolation(tower.terms, points)
+    interpolation = Interpolation(tower.terms, points, tower.totals)
     counts: list[VisionCount] = []
     uncast: list[VisionCount] = []
     for dtype, counted in ((DTYPE, counts), (torch.float32, uncast)):
@@ -181,7 +181,7 @@ def _fit_calls(
 
 
 def choose_images(tower: Tower, seed: str) -> list[dict[str, int]]:
-    """Return sizes of images, none twice: all corners, and others by chance, to tell the terms apart and some beside.
+    """Return sizes of all images, none twice: all corners, and more by chance, to tell the terms apart and some beside.
 
     A corner has each size at its least or one more: there code is special, such as a copy that one row does not need.
 

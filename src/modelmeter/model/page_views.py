@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -42,6 +43,8 @@ class PageViews:
     script
         A file of JavaScript that defines ``PAGE_VIEWS``: from a function that refuses to ``cut`` and ``keepWhole``,
         which do the same on BigInts. Without one, pages that compute in a browser ask for tiles.
+    script_facts
+        What the script finds as ``PAGE_FACTS``, of models that share one.
     """
 
     defaults: Mapping[str, int]
@@ -51,6 +54,14 @@ class PageViews:
     keep_whole: Callable[[Mapping[str, int], str | None], dict[str, int]]
     make_cut: Callable[[Mapping[str, int], str], Callable[[int, int], tuple[int, ...]]] | None = None
     script: Path | None = None
+    script_facts: Mapping[str, object] | None = None
+
+    def read_script(self) -> str:
+        """Return the JavaScript that defines ``PAGE_VIEWS``; nothing where there is none."""
+        if self.script is None:
+            return ""
+        facts = "" if self.script_facts is None else f"const PAGE_FACTS = {json.dumps(self.script_facts)};\n"
+        return facts + self.script.read_text(encoding="utf-8")
 
     def check_preprocessing(self, name: str) -> None:
         """Raise a WorkloadError unless ``name`` is one of the programs; it lists their names."""

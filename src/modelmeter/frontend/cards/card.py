@@ -6,6 +6,7 @@ called for it, how many tokens it has, and the terms that its counts are made of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -13,6 +14,9 @@ import sympy
 from attrs import field, frozen
 
 from modelmeter.core.symbols import Dimension, define_sizes
+
+BATCH_SIZE: Final = "batch_size"
+"""Prompts side by side, each with its images."""
 
 DEFAULT_CLASS: Final = ""
 """The class of modules that transformers has for causal decoders of a type."""
@@ -32,6 +36,9 @@ class ImageSize:
         The largest that a count needs: the interpolation and its checks draw up to it.
     default
         In the default workload.
+    per
+        The sizes that it is times of, where the tower takes all of them together: there are ``num_images`` images for
+        each of ``batch_size`` prompts.
     """
 
     name: str
@@ -41,6 +48,7 @@ class ImageSize:
     least: int
     most: int
     default: int
+    per: tuple[str, ...] = ()
 
     @property
     def symbol(self) -> sympy.Symbol:
@@ -76,10 +84,11 @@ class Tower:
     Parameters
     ----------
     sizes
-        Of its images; the number of images is the first.
+        Of its images; the number of images of a prompt is the first.
     look
         Runs the tower on images of given sizes, by unmodified code: it is called with the modules below the LM head,
-        the sizes, and what ``make_inputs`` returned for them.
+        the sizes, and what ``make_inputs`` returned for them. It looks at the images of all prompts together: for it,
+        and for ``make_inputs`` and ``terms``, a size with ``per`` is that of all prompts.
     make_inputs
         Returns what the tower is given, which the caller holds while it runs.
     terms
@@ -98,7 +107,23 @@ class Tower:
     terms: tuple[sympy.Expr, ...]
     blocks: tuple[Blocks, ...]
     shallow: Mapping[str, Any]
-    words: str = "the vision tower and its merger, over all images"
+    words: str = "the vision tower and its merger, over the images of all prompts"
+
+    def add_up(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """Return the sizes of a workload, with those of all prompts together where the tower takes these."""
+        return {
+            **sizes, **{size.name: math.prod(sizes[name] for name in (*size.per, size.name)) for size in self.sizes}
+        }  # fmt: skip
+
+    @property
+    def totals(self) -> dict[sympy.Symbol, sympy.Expr]:
+        """What the symbols of its terms are in sizes of a workload."""
+        known = {size.name: size.symbol for size in self.sizes} | {
+            BATCH_SIZE: define_sizes("workload", BATCH_SIZE)[BATCH_SIZE].symbol
+        }
+        return {
+            size.symbol: sympy.prod(known[name] for name in (*size.per, size.name)) for size in self.sizes if size.per
+        }
 
 
 @frozen(kw_only=True)
@@ -116,9 +141,7 @@ class Card:
     tower
         How it sees, if it does.
     image_tokens
-        The tokens of one image, if it sees.
-    tile_tokens
-        Those of all tiles beside them.
+        The tokens of one image with its tiles, if it sees.
     refused
         Stages that cannot be exact, by name, with the operator and the line that are in the way.
     remarks
@@ -132,7 +155,6 @@ class Card:
     config: Mapping[str, Any] = field(factory=dict)
     tower: Tower | None = None
     image_tokens: sympy.Expr = sympy.S.Zero
-    tile_tokens: sympy.Expr = sympy.S.Zero
     refused: Mapping[str, str] = field(factory=dict)
     remarks: str = ""
 

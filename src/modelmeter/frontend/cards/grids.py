@@ -10,11 +10,12 @@ import sympy
 from attrs import evolve
 
 from modelmeter.core.functions import CeilDiv, Differs, FloorDiv
-from modelmeter.frontend.cards.card import ImageSize
+from modelmeter.frontend.cards.card import BATCH_SIZE, ImageSize
 
 IMAGES = ImageSize(
-    name="num_images", unit="images", words="images in all prompts together", latex="n", least=1, most=3, default=1
-)
+    name="num_images", unit="images", words="images of each prompt", latex="n", least=1, most=3, default=1,
+    per=(BATCH_SIZE,),
+)  # fmt: skip
 HEIGHT = ImageSize(
     name="grid_height", unit="cells", words="rows of cells of each image; a cell is a token", latex="h", least=1,
     most=13, default=59,

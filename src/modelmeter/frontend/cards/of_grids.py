@@ -163,7 +163,8 @@ MINICPM_OCR: Final = Card(
     ),
     image_tokens=CELLS,
     refused={"prefill": _SCAN, "decode": _SCAN},
-    remarks="the sizes are the defaults of its class",
+    remarks="with the sizes that are the defaults of its class; pages are cut into grids of two sizes, so that no one "
+    "grid follows from their pixels",
 )  # fmt: skip
 
 CARDS: Final = (QWEN2_5_VL_3B, PADDLEOCR_VL, QWEN3_VL_4B, HUNYUAN_OCR, MINICPM_OCR)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import sympy
 
 from modelmeter.frontend.cards.card import Blocks, Card, Tower, look_at_features
-from modelmeter.frontend.cards.grids import IMAGES, NUM_IMAGES
+from modelmeter.frontend.cards.grids import IMAGES
 from modelmeter.frontend.cards.views import (
     HAS_TILE_GRID,
     NUM_HEIGHT_TILES,
@@ -89,7 +89,7 @@ SMOLVLM2_2B: Final = Card(
         terms=VIEW_TERMS,
         blocks=(Blocks(path="model.vision_model.encoder.layers"),),
         shallow={"vision_config": {"num_hidden_layers": 2}},
-        words="the vision tower and its connector, over all images",
+        words="the vision tower and its connector, over the images of all prompts",
     ),
     image_tokens=sympy.Integer(81),
     remarks="without the search for padding among the images, which hangs on the values of their pixels",
@@ -134,8 +134,7 @@ DEEPSEEK_OCR_2: Final = Card(
         words="SAM, the encoder and the projector, over a view of 1024 x 1024 pixels of each image and over tiles of "
         "768 x 768",
     ),
-    image_tokens=sympy.Integer(16 * 16 + 1),
-    tile_tokens=12 * 12 * NUM_TILES,
+    image_tokens=16 * 16 + 1 + 12 * 12 * NUM_TILES,
 )  # fmt: skip
 
 UNLIMITED_OCR: Final = Card(
@@ -155,9 +154,8 @@ UNLIMITED_OCR: Final = Card(
         shallow={"vision_config": {"sam_config": _SAM, "encoder_config": {"num_hidden_layers": 2}}},
         words="SAM, CLIP and the projector, over a view of 1024 x 1024 pixels of each image and tiles of 640 x 640",
     ),
-    image_tokens=sympy.Integer(16 * 17 + 1),
-    tile_tokens=NUM_IMAGES * HAS_TILE_GRID * 10 * NUM_HEIGHT_TILES * (10 * NUM_WIDTH_TILES + 1),
-    remarks="the sizes are the defaults of its class",
+    image_tokens=16 * 17 + 1 + HAS_TILE_GRID * 10 * NUM_HEIGHT_TILES * (10 * NUM_WIDTH_TILES + 1),
+    remarks="with the sizes that are the defaults of its class",
 )  # fmt: skip
 
 CARDS: Final = (GEMMA_3_4B, SMOLVLM2_2B, DEEPSEEK_OCR_2, UNLIMITED_OCR)

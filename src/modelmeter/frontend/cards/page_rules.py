@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import ClassVar, Final, NoReturn, TypeAlias
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from modelmeter.model.page_views import PageViews
 from modelmeter.support.errors import WorkloadError
@@ -82,33 +83,47 @@ class TileRule:
         Pixels of the side of a tile.
     min_tiles, max_tiles
         How many a page may have.
+    has_rows
+        Whether it matters how many of them are side by side, as each row ends in a token. One tile alone is none then.
     """
 
-    sizes: ClassVar = ("num_tiles",)
     tile_side: int
     min_tiles: int
     max_tiles: int
+    has_rows: bool = False
 
-    def find_sizes(self, width: int, height: int) -> tuple[int]:
-        """Return how many tiles a page has: the grid whose sides are most like those of the page.
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """The sizes that follow from a page."""
+        return ("num_width_tiles", "num_height_tiles") if self.has_rows else ("num_tiles",)
+
+    def find_sizes(self, width: int, height: int) -> tuple[int, ...]:
+        """Return how many tiles a page has, or how many across it and down it."""
+        grid = self._find_grid(width, height)
+        if self.has_rows:
+            return grid or (1, 1)
+        return (math.prod(grid) if grid else 0,)
+
+    def _find_grid(self, width: int, height: int) -> tuple[int, int] | None:
+        """Return the columns and rows of the grid whose sides are most like those of the page; None of a small page.
 
         Of grids that are alike in this, a larger one is taken where the page has more than half of its pixels.
         """
         if max(width, height) <= self.tile_side:
-            return (0,)
+            return None
         counts = range(1, self.max_tiles + 1)
         grids = sorted(
             ((columns, rows) for columns in counts for rows in counts
              if self.min_tiles <= columns * rows <= self.max_tiles),
             key=math.prod,
         )  # fmt: skip
-        ratio, nearest, tiles = width / height, math.inf, 1
+        ratio, nearest, grid = width / height, math.inf, (1, 1)
         for columns, rows in grids:
             distance = abs(ratio - columns / rows)
             is_filled = 2 * width * height > self.tile_side**2 * columns * rows
             if distance < nearest or (distance == nearest and is_filled):
-                nearest, tiles = distance, columns * rows
-        return (tiles,)
+                nearest, grid = distance, (columns, rows)
+        return grid
 
 
 @frozen(kw_only=True)
@@ -172,6 +187,7 @@ PAGE_RULES: Final[Mapping[str, PageRule]] = {
     "gemma-3-4b": ViewRule(side=896),  # without pan and scan, as by default
     "smolvlm2-2.2b": SplitRule(longest_side=4 * 384, tile_side=384),
     "deepseek-ocr-2": TileRule(tile_side=768, min_tiles=2, max_tiles=6),
+    "unlimited-ocr": TileRule(tile_side=640, min_tiles=2, max_tiles=32, has_rows=True),
 }
 """By name of a card."""
 
@@ -180,7 +196,8 @@ def make_page_views(rule: PageRule) -> PageViews:
     """Return how a model with this rule looks at pages."""
     return PageViews(
         defaults={}, tiles=rule.sizes, preprocessings=(), cut=partial(_cut, rule), keep_whole=_refuse_whole,
-        make_cut=partial(_make_cut, rule),
+        make_cut=partial(_make_cut, rule), script=Path(__file__).with_suffix(".js"),
+        script_facts={"rule": asdict(rule), "sizes": rule.sizes},
     )  # fmt: skip
 
 

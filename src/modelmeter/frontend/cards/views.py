@@ -11,15 +11,15 @@ import sympy
 from attrs import evolve
 
 from modelmeter.core.functions import Differs, Exceeds
-from modelmeter.frontend.cards.card import ImageSize
+from modelmeter.frontend.cards.card import BATCH_SIZE, ImageSize
 from modelmeter.frontend.cards.grids import IMAGES, NUM_IMAGES, for_images
 
 VIEWS = evolve(IMAGES, most=9)
 """Images of fixed pixels, of which many are counted at little cost."""
 
 TILES = ImageSize(
-    name="num_tiles", unit="tiles", words="tiles of all images together", latex=r"n_{\mathrm{tiles}}", least=0,
-    most=7, default=6,
+    name="num_tiles", unit="tiles", words="tiles of each image", latex=r"n_{\mathrm{tiles}}", least=0, most=7,
+    default=6, per=(BATCH_SIZE, IMAGES.name),
 )  # fmt: skip
 TILE_COLUMNS = ImageSize(
     name="num_width_tiles", unit="tiles", words="columns of tiles of each image; one tile alone is none", latex="c",

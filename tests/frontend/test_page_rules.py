@@ -89,3 +89,12 @@ def test_a_rule_is_read_back_from_a_manifest(name: str) -> None:
     converter, rule = make_converter(), PAGE_RULES[name]
     assert converter.structure(converter.unstructure(rule), PageRule) == rule  # type: ignore[arg-type]  # a union
     assert isinstance(PAGE_RULES["qwen3-vl-4b"], GridRule)
+
+
+def test_cards_are_listed_with_what_follows_from_a_page() -> None:
+    lines = {name: "\n".join(card.describe()) for name, card in CARDS.items()}
+    assert "--page gives grid_height, grid_width" in lines["qwen2.5-vl-3b"]
+    assert "--page gives num_width_tiles, num_height_tiles" in lines["unlimited-ocr"]
+    assert "it takes no --page" in lines["minicpm-ocr"]
+    assert "--page" not in lines["llama-3.1-8b"]
+    assert {*PAGE_RULES} == {name for name, card in CARDS.items() if card.tower and not card.refused}

@@ -23,6 +23,7 @@ def describe_models() -> list[dict[str, Any]]:
 
 def describe_cards() -> list[dict[str, Any]]:
     """Return the model cards; those with a stage that is refused are not compiled."""
+    from modelmeter.frontend.cards.page_rules import PAGE_RULES
     from modelmeter.frontend.cards.shipped import CARDS
 
     return [
@@ -34,6 +35,7 @@ def describe_cards() -> list[dict[str, Any]]:
             "stages": [] if card.refused else list(card.stages),
             "refused": dict(card.refused),
             "remarks": card.remarks,
+            "page_sizes": list(PAGE_RULES[card.name].sizes) if card.name in PAGE_RULES else [],
             "evidence": None
             if card.refused
             else f"modelmeter compile {card.name} --out DIR; modelmeter verify --model DIR",

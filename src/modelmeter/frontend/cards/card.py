@@ -14,6 +14,7 @@ import sympy
 from attrs import field, frozen
 
 from modelmeter.core.symbols import Dimension, define_sizes
+from modelmeter.frontend.cards.page_rules import PAGE_RULES
 
 BATCH_SIZE: Final = "batch_size"
 """Prompts side by side, each with its images."""
@@ -165,12 +166,15 @@ class Card:
         return tuple(stage for stage in named if stage not in self.refused)
 
     def describe(self) -> Iterator[str]:
-        """Yield the lines that list it: its stages, those that are refused and why, and what is left out."""
+        """Yield the lines that list it: its stages, those that are refused and why, its pages, and what is left out."""
         of = f", {self.class_name}" if self.class_name else ""
         stages = "not compiled" if self.refused else ", ".join(self.stages)
         yield f"{self.name}: {self.title}, {self.model_type}{of}; {stages}"
         for stage, reason in self.refused.items():
             yield f"  {stage} is refused: {reason}"
+        if self.tower is not None:
+            rule = PAGE_RULES.get(self.name)
+            yield f"  --page gives {', '.join(rule.sizes)}" if rule else "  it takes no --page"
         if self.remarks:
             yield f"  {self.remarks}"
 

@@ -241,7 +241,7 @@ def test_a_package_that_was_imported_unchecked_is_named(copy: Path, monkeypatch:
     monkeypatch.syspath_prepend(str(copy))
     __import__(PACKAGE)
     try:
-        with pytest.raises(DigestError, match="was imported before its model was loaded.*load the model first"):
+        with pytest.raises(DigestError, match=r"was imported before its model was loaded.*load the model first"):
             open_folder(copy)
     finally:
         forget()

@@ -83,6 +83,10 @@ WITH_TORCH = (
             "text_stages",
             "traced_graph",
             "tracing",
+            "training.evidence",
+            "training.recording",
+            "training.traced_step",
+            "training.tracing",
             "vision",
         )
     ),

@@ -132,6 +132,14 @@ def compile_model(
             "minute more, and minutes for a mixture of experts.",
         ),
     ] = False,
+    training: Annotated[
+        bool,
+        typer.Option(
+            "--training",
+            help="Of a text decoder of transformers: trace its training step too, a forward and the backward of it. It "
+            "takes some seconds more.",
+        ),
+    ] = False,
 ) -> None:
     """Compile evaluators, formulas as data, and pages."""
     from llm_perf_opt.terminal import show_progress
@@ -142,12 +150,13 @@ def compile_model(
 
         if source is not None and compile_traced.is_traced(source):
             compile_traced.refuse_options({"--config": config, "--graph": graph, "--save-graph": save_graph}, model)
+            compile_traced.refuse_both(general, training)
             done = compile_traced.compile_source(
-                source, out, begin, name=name, check=check, targets=target, general=general
+                source, out, begin, name=name, check=check, targets=target, general=general, training=training
             )
             typer.echo(done)
             return
-        compile_traced.refuse_general(general)
+        compile_traced.refuse_general(general, training)
         model, config = compile_traced.name_family(source, model, config)
         from llm_perf_opt.commands.compile import ACCURACY_FILE, FOLDER, IDS_FILE, compile_files, describe_files, save
         from llm_perf_opt.commands.verify import EVIDENCE_FILE

@@ -18,7 +18,7 @@ SERVER_STEPS: Final = ("step", "chunk")
 """What a serving engine runs: a step of sequences of different lengths, and a chunk of a prompt."""
 
 _LACKED: Final = {
-    TRAINING_STEP: "training step, which is known of models with layers of their own, and not of traced ones",
+    TRAINING_STEP: "training step; `modelmeter compile SOURCE --training` traces that of a text decoder",
     "step": "steps of a serving engine",
     "chunk": "chunks of a prompt",
 }

@@ -85,7 +85,11 @@ def load(name: str | os.PathLike[str] = DEFAULT) -> CompiledModel:
 
 
 def compile(  # the name of what it does; see DESIGN
-    source: str | os.PathLike[str] | Mapping[str, Any] = DEFAULT, *, name: str | None = None, general: bool = False
+    source: str | os.PathLike[str] | Mapping[str, Any] = DEFAULT,
+    *,
+    name: str | None = None,
+    general: bool = False,
+    training: bool = False,
 ) -> CompiledModel:
     """Return a model from a config, or a registered one by name; needs the extra ``trace``.
 
@@ -102,6 +106,9 @@ def compile(  # the name of what it does; see DESIGN
     general
         Whether the sizes of the config of a decoder that is traced become symbols, as those of a registered model
         always are; it takes longer. Where that cannot be done, the conventions of its definition say why.
+    training
+        Whether a text decoder that is traced gets a training step, as a registered model may have; it takes longer.
+        Where that cannot be done, the conventions say why.
 
     Raises
     ------
@@ -127,7 +134,7 @@ def compile(  # the name of what it does; see DESIGN
             "tracing any model", "torch, torchinfo and transformers", remedy=INSTALL_TRANSFORMERS
         ):
             from modelmeter.frontend.compile import compile_config
-        return compile_config(source, name=name, general=general).compiled
+        return compile_config(source, name=name, general=general, training=training).compiled
     path = Path(cast("str | os.PathLike[str]", source))
     is_file = path.suffix == ".json" or path.exists()
     definition = find_model(DEFAULT if is_file else str(source))

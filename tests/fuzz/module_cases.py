@@ -99,7 +99,7 @@ def _make_traced_compile(draw: Draw, files: dict[str, Content]) -> Case:
     if draw.chance(0.1):
         arguments += ["--graph", _GRAPH]
     if draw.chance(0.2):
-        arguments.append("--general")
+        arguments.append(draw.choice(("--general", "--training")))
     return Case(arguments=tuple(arguments), files=files)
 
 

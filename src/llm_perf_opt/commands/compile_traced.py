@@ -49,8 +49,8 @@ def refuse_options(options: Mapping[str, object], model: str) -> None:
         raise SourceError("a model that is traced has no such option", place=", ".join(given), remedy="leave it out")
 
 
-def refuse_general(general: bool) -> None:
-    """Refuse to make sizes symbols that are symbols: those of a registered model always are.
+def refuse_general(general: bool, training: bool) -> None:
+    """Refuse what a registered model has anyhow, or never: symbols for sizes, and a training step.
 
     Raises
     ------
@@ -59,6 +59,24 @@ def refuse_general(general: bool) -> None:
     """
     if general:
         raise SourceError("general is of every registered model", place="--general", remedy="leave it out")
+    if training:
+        raise SourceError("the layers of a registered model say what their training is", place="--training",
+                          remedy="leave it out")  # fmt: skip
+
+
+def refuse_both(general: bool, training: bool) -> None:
+    """Refuse a training step in sizes of the config, which nothing interpolates.
+
+    Raises
+    ------
+    SourceError
+        If it is asked for.
+    """
+    if general and training:
+        raise SourceError(
+            "a training step has no sizes of the config as symbols", place="--general --training",
+            remedy="compile the model twice, into two folders",
+        )  # fmt: skip
 
 
 def name_family(source: str | None, model: str, config: Path | None) -> tuple[str, Path | None]:
@@ -89,6 +107,7 @@ def compile_source(
     check: bool = False,
     targets: Collection[str] | None = None,
     general: bool = False,
+    training: bool = False,
 ) -> str:
     """Trace and compile a model, write its files or check them, and return what was done.
 
@@ -125,7 +144,7 @@ def compile_source(
     for unknown in sorted({*(targets or ())}.difference(list_targets())):
         raise unknown_name("target", unknown, list_targets())
 
-    compilation = compile_config(source, name=name, general=general, begin=begin)
+    compilation = compile_config(source, name=name, general=general, training=training, begin=begin)
     begin("emit the evaluators and the pages")
     files = list_files(compilation, targets)
     begin("compare the files" if check else "write the files")
@@ -143,6 +162,8 @@ def compile_source(
         lines.append(compilation.traced.conventions[LEFT_OUT].replace("``", ""))
     if compilation.traced.general_refused:
         lines.append(f"no sizes of the architecture in general: {compilation.traced.general_refused}")
+    if compilation.traced.training_refused:
+        lines.append(f"no training step: {compilation.traced.training_refused}")
     return "\n".join(lines)
 
 

@@ -84,10 +84,19 @@ class ModelParts:
             )  # fmt: skip
 
     @cached_property
+    def training_layers(self) -> BaseLayer | None:
+        """The layers that a training step goes through, with a formula for every size; None where there is none."""
+        training = self.definition.training
+        if training is None or training.build_layers is None:
+            return None if training is None else self.runs[training.run]
+        with without_collection():
+            return training.build_layers(self.definition.symbolic_sizes())
+
+    @cached_property
     def training_step(self) -> Cost | None:
         """The cost of a forward without a cache, and of the backward of it; None where the model has none."""
-        training = self.definition.training
-        return None if training is None else self.runs[training.run].training_cost
+        layers = self.training_layers
+        return None if layers is None else layers.training_cost
 
     @cached_property
     def catalogue(self) -> tuple[LayerEntry, ...]:

@@ -153,8 +153,10 @@ class Operator:
         """
         own = self.without_cache
         gradients = own.reads.floats if self.gradients is None else self.gradients
-        if gradients == Elements() or self.name in COPIES:
-            return Work()
+        if gradients == Elements() or self.name in COPIES:  # the gradient is handed on: nothing is moved
+            return Work(
+                tensor_core_flops=self.backward_tensor_core_flops, cuda_core_flops=self.backward_cuda_core_flops
+            )
         needed = Elements(index=own.reads.index) if self.is_linear else own.reads
         differentiated = own.writes.floats if self.differentiated is None else self.differentiated
         return Work(

@@ -97,6 +97,8 @@ _ROWS: tuple[tuple[str, int, Basis, str], ...] = (
     ("scaled_dot_product_attention_bias", 1, "score", "the sum with an additive attention mask"),
     # the backward
     ("sigmoid_backward", 3, "output", "difference, two products"),
+    ("tanh_backward", 3, "output", "difference, two products"),
+    ("threshold_backward", 1, "output", "one comparison"),
     ("silu_backward", 9, "output", "sign, exp, two sums, reciprocal, difference, three products"),
     ("gelu_backward", 11, "output", "erf, exp, seven products, two sums"),
     ("_softmax_backward_data", 4, "output", "product, sum, difference, product"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import sympy
 from attrs import evolve
+from sympy.core.relational import Relational
 from torch import nn
 from transformers import PreTrainedConfig
 
@@ -40,12 +41,14 @@ from modelmeter.frontend.regions import merge_alike, merge_regions
 from modelmeter.frontend.text_parts import CACHED, split_stage
 from modelmeter.frontend.text_stages import learn_stages, list_stages
 from modelmeter.frontend.traced_graph import list_members, trace_graph
-from modelmeter.frontend.tracing import StageForward, trace_forward
+from modelmeter.frontend.tracing import Build, StageForward, trace_forward
 from modelmeter.frontend.vision import trace_vision
 from modelmeter.frontend.windows import TracedRegion, cut_windows, describe_windows, find_windows
 from modelmeter.support.errors import CountError
 
 Begin = Callable[[str], None]
+TraceOne = Callable[[Build, StageForward, Size, Sequence[Relational]], TracedForward]
+"""Traces the forward of a stage, under a condition, where relations are assumed."""
 
 
 def trace_model(
@@ -86,7 +89,7 @@ def trace_model(
         found = {}
         for name, stage in list_stages(shapes).items():
             begin(f"trace {name}")
-            forwards = _trace_parts(depth, split_stage(name, stage, shapes, cut_windows(windows, longest), longest))
+            forwards = trace_parts(depth, split_stage(name, stage, shapes, cut_windows(windows, longest), longest))
             found[name] = TracedRun(stage=TEXT_STAGES[name], forwards=forwards)
         return found
 
@@ -124,7 +127,9 @@ def trace_model(
     return traced, depth
 
 
-def _trace_parts(depth: Depth, parts: Iterable[tuple[StageForward, TracedRegion]]) -> tuple[TracedForward, ...]:
+def trace_parts(
+    depth: Depth, parts: Iterable[tuple[StageForward, TracedRegion]], trace_one: TraceOne = trace_forward
+) -> tuple[TracedForward, ...]:
     """Return the traces for a batch of several and of one in each region, or one trace where they say the same."""
     batch_size = TEXT_DIMENSIONS.symbol("batch_size")
 
@@ -133,7 +138,7 @@ def _trace_parts(depth: Depth, parts: Iterable[tuple[StageForward, TracedRegion]
 
     def trace(stage: StageForward, condition: Size, part: TracedRegion) -> TracedForward:
         with name_line(part.describe()):
-            forward = trace_forward(build, stage, condition=condition, assumed=part.assumed)
+            forward = trace_one(build, stage, condition, part.assumed)
         return evolve(forward, region=part.region)
 
     regions = [

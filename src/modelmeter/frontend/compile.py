@@ -26,6 +26,7 @@ from modelmeter.frontend.records import TracedModel, describe_sizes
 from modelmeter.frontend.serving import list_beside, make_serving
 from modelmeter.frontend.text_stages import learn_cache, list_stages
 from modelmeter.frontend.tracing import DTYPE
+from modelmeter.frontend.training.traced_step import add_training
 from modelmeter.frontend.vision import run_vision
 from modelmeter.model.registry import register_model
 from modelmeter.support.errors import CountError
@@ -76,6 +77,7 @@ def compile_config(
     name: str | None = None,
     points: int = POINTS,
     general: bool = False,
+    training: bool = False,
     begin: Begin = lambda step: None,
 ) -> TracedCompilation:
     """Compile the causal decoder of a config, a mapping or a model type of transformers.
@@ -90,6 +92,8 @@ def compile_config(
         At how many points each stage is counted without symbols.
     general
         Whether sizes of the config become symbols, too.
+    training
+        Whether the training step is traced.
     begin
         Is called with the name of each step as it begins.
 
@@ -104,9 +108,9 @@ def compile_config(
         check_name(name)
     card = find_card(source)
     if card is not None:
-        return compile_card(card, name=name, points=points, general=general, begin=begin)
+        return compile_card(card, name=name, points=points, general=general, training=training, begin=begin)
     begin("read the config")
-    return _compile_model(read_model_config(source, name=name), None, points, begin, general=general)
+    return _compile_model(read_model_config(source, name=name), None, points, begin, general=general, training=training)
 
 
 def compile_card(
@@ -115,6 +119,7 @@ def compile_card(
     name: str | None = None,
     points: int = POINTS,
     general: bool = False,
+    training: bool = False,
     begin: Begin = lambda step: None,
 ) -> TracedCompilation:
     """Compile the model of a card; see :func:`compile_config`.
@@ -129,11 +134,11 @@ def compile_card(
         raise CountError(f"{stage} of this model cannot be exact", place=card.name, found=reason)
     fields = {**card.config, "model_type": card.model_type}
     read = make_config(fields, name or card.title, place=card.name, is_carded=True)
-    return _compile_model(read, card, points, begin, general=general)
+    return _compile_model(read, card, points, begin, general=general, training=training)
 
 
 def _compile_model(
-    read: ModelConfig, card: Card | None, points: int, begin: Begin, *, general: bool
+    read: ModelConfig, card: Card | None, points: int, begin: Begin, *, general: bool, training: bool
 ) -> TracedCompilation:
     traced, depth = trace_model(read.config, read.name, begin, card=card, class_name=read.class_name)
     if general:
@@ -142,6 +147,9 @@ def _compile_model(
     begin("count the modules")
     checked = _check(read, depth, traced, unchecked, points, begin, card)
     traced = evolve(traced, checks=describe_checks(checked))
+    if training:
+        traced, more = add_training(traced, depth, read.config, _choose_points(read, traced, points, card), begin)
+        checked = [*checked, *more]
     compiled = _compile(traced)
     rule = None if card is None else PAGE_RULES.get(card.name)
     serving = make_serving(tuple(traced.runs), traced.default_workload)
@@ -178,15 +186,19 @@ def _check(
     """Count models of the traced depth at all points, the whole model at one, and one that computes in float32."""
     if not points:
         return []
-    chosen = choose_points(
-        read.name, points, images=() if card is None or card.tower is None else card.tower.sizes,
-        windows=traced.windows, longest=traced.longest_context,
-    )  # fmt: skip
+    chosen = _choose_points(read, traced, points, card)
     return [
         *_check_points(depth, depth.config, DTYPE, traced, compiled, chosen, begin, card),
         *_check_points(depth, depth.config, torch.float32, traced, compiled, chosen[-1:], begin, card),
         *_check_points(depth, read.config, DTYPE, traced, compiled, chosen[-1:], begin, card),
     ]
+
+
+def _choose_points(read: ModelConfig, traced: TracedModel, points: int, card: Card | None) -> list[dict[str, int]]:
+    return choose_points(
+        read.name, points, images=() if card is None or card.tower is None else card.tower.sizes,
+        windows=traced.windows, longest=traced.longest_context,
+    )  # fmt: skip
 
 
 def _check_points(

@@ -19,6 +19,7 @@ from modelmeter.frontend.cards.card import Tower
 from modelmeter.frontend.general.config_sizes import describe_general
 from modelmeter.frontend.positions import split_context
 from modelmeter.frontend.records import TracedModel
+from modelmeter.frontend.training.step import describe_training, make_training_step
 from modelmeter.frontend.tree import LayerTrees
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.model.definition import Derivation, DerivedSize, Model
@@ -221,6 +222,7 @@ def define_model(traced: TracedModel) -> Model:
         loop=Loop(stage=DECODE, index=dimensions.symbol("decode_step"), count=dimensions.symbol("decode_steps"))
         if DECODE in traced.runs
         else None,
+        training=None if traced.training is None else make_training_step(PREFILL, trees.build_training),
         derivations=(
             *(
                 ()
@@ -254,6 +256,11 @@ def define_model(traced: TracedModel) -> Model:
         ),
         description=f"``{traced.class_name}`` of transformers",
         workload_words=f"a prompt of {DEFAULT_PROMPT} tokens and as many new ones",
-        conventions={**CONVENTIONS, **traced.conventions, **_describe_architecture(traced)},
-        checks=Checks(layers=traced.checks, stages=traced.checks, peaks=traced.checks),
+        conventions={
+            **CONVENTIONS,
+            **traced.conventions,
+            **_describe_architecture(traced),
+            **describe_training(traced.training is not None, traced.training_refused),
+        },
+        checks=Checks(layers=traced.checks, stages=traced.checks, training=traced.training_checks, peaks=traced.checks),
     )

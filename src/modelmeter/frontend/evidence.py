@@ -179,7 +179,7 @@ def check_stage(
             "kv_cache_bytes": (layer.own_kv_elements, counted.kv_elements.get(path, 0)),
         }  # fmt: skip
         for metric, (derived, measured) in pairs.items():
-            _expect(stage, path, metric, evaluate(derived, numbers), measured, sizes)
+            expect(stage, path, metric, evaluate(derived, numbers), measured, sizes)
     missed = sorted({*works, *counted.kv_elements} - {path for path, _ in tree})
     if missed:
         raise CountError("modules do what no formula says", place=stage, found=missed[:3])
@@ -188,7 +188,7 @@ def check_stage(
         forward = make(model, stage, sizes)
         watched = watch_storages(model, forward.run, cache=forward.cache)
         alive = max(int(seen.alive.to_bits(widths)) for seen in watched)
-    _expect(stage, "", PEAK, evaluate(peak.formula * 8, numbers), alive, sizes)
+    expect(stage, "", PEAK, evaluate(peak.formula * 8, numbers), alive, sizes)
     return Checked(
         stage=stage, layers=layers, sizes=dict(sizes), modules=len(tree), metrics=(*METRICS, PEAK),
         dtype=str(dtype).removeprefix("torch."), seconds=perf_counter() - started,
@@ -221,7 +221,8 @@ def list_modules(
     yield from walk("", [""], root)
 
 
-def _expect(stage: str, path: str, metric: str, derived: object, measured: object, sizes: Mapping[str, int]) -> None:
+def expect(stage: str, path: str, metric: str, derived: object, measured: object, sizes: Mapping[str, int]) -> None:
+    """Refuse a formula that says something else than what was counted, with the names of both."""
     if derived != measured:
         raise CountError(
             f"{metric} of the traced formula is not what the unmodified modules were counted at",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -94,6 +95,11 @@ class TracedLayer(BaseLayer):
     @property
     def own_parameters(self) -> Size:
         return self.held_parameters
+
+    @cached_property
+    def trained_parameters(self) -> Size:
+        """None that add sums of gradients to a backward: a trace has these among its operators."""
+        return 0
 
     @property
     def own_kv_elements(self) -> Size:

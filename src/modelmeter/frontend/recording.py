@@ -159,7 +159,14 @@ class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # tor
         life.last = len(self.operators) - 1
 
 
-NOTED: list[ForwardRecorder] = []
+class Notes(Protocol):
+    """What takes note of what stands in for experts."""
+
+    def insert(self, noted: Noted, tokens: Any) -> None:
+        """Take note of what runs here in the place of a module."""
+
+
+NOTED: list[Notes] = []
 """The recorder that takes note of what stands in for experts."""
 
 
@@ -179,7 +186,7 @@ def record_forward(
     shapes: dict[str, list[tuple[Any, ...]]] = {}
     with (
         torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), flops, recorder.modules.watch_modules(),
-        _watch_shapes(model, shapes), recorder,
+        watch_shapes(model, shapes), recorder,
     ):  # fmt: skip
         try:
             forward()
@@ -206,7 +213,7 @@ def record_forward(
 
 
 @contextmanager
-def _watch_shapes(model: nn.Module, shapes: dict[str, list[tuple[Any, ...]]]) -> Iterator[None]:
+def watch_shapes(model: nn.Module, shapes: dict[str, list[tuple[Any, ...]]]) -> Iterator[None]:
     """Note the shape of the first tensor of each call of each module."""
 
     def note(path: str, module: nn.Module, args: Any, output: object) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import sympy
 from attrs import evolve, field, frozen
@@ -241,6 +242,12 @@ class TracedModel:
         The same with sizes of the config as symbols, if that was asked for and can be done.
     general_refused
         Why it cannot be done, if it was asked for.
+    training
+        The forward of a training step, with operators that say what their backward does, if that was asked for.
+    training_refused
+        Why there is none, if it was asked for.
+    training_checks
+        How its formulas were checked: as ``checks``.
     """
 
     title: str
@@ -258,6 +265,9 @@ class TracedModel:
     conventions: Mapping[str, str] = field(factory=dict)
     general: GeneralForm | None = None
     general_refused: str = ""
+    training: TracedRun | None = None
+    training_refused: str = ""
+    training_checks: str = ""
 
 
 def substitute(size: Size, values: Mapping[sympy.Symbol, sympy.Expr]) -> Size:
@@ -270,12 +280,26 @@ def substitute(size: Size, values: Mapping[sympy.Symbol, sympy.Expr]) -> Size:
 
 def substitute_operator(operator: Operator, values: Mapping[sympy.Symbol, sympy.Expr]) -> Operator:
     """Return an operator with ``values`` for symbols."""
+    return convert_operator(operator, lambda size: substitute(size, values))
+
+
+def convert_operator(operator: Operator, change: Callable[[Any], Size]) -> Operator:
+    """Return an operator of which each number is what ``change`` makes of it."""
+
+    def convert(elements: Elements | None) -> Elements | None:
+        return None if elements is None else elements.convert(change)
+
     return Operator(
         name=operator.name,
-        tensor_core_flops=substitute(operator.tensor_core_flops, values),
-        cuda_core_flops=substitute(operator.cuda_core_flops, values),
-        reads=operator.reads.convert(lambda size: substitute(size, values)),
-        writes=operator.writes.convert(lambda size: substitute(size, values)),
+        tensor_core_flops=change(operator.tensor_core_flops),
+        cuda_core_flops=change(operator.cuda_core_flops),
+        reads=operator.reads.convert(change),
+        writes=operator.writes.convert(change),
+        backward_tensor_core_flops=change(operator.backward_tensor_core_flops),
+        backward_cuda_core_flops=change(operator.backward_cuda_core_flops),
+        gradients=convert(operator.gradients),
+        differentiated=convert(operator.differentiated),
+        is_linear=operator.is_linear,
     )
 
 

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from modelmeter.frontend.configs.config_fields import clip
 from modelmeter.support.errors import CountError, ModelMeterError
 
 _PLACE = "site-packages/transformers/"
@@ -21,6 +22,12 @@ def find_lines() -> tuple[tuple[str, int], ...]:
         if _PLACE in frame.f_code.co_filename:
             lines.append((frame.f_code.co_filename, frame.f_lineno))
     return tuple(lines)
+
+
+def make_plain(error: ModelMeterError) -> str:
+    """Return a message as a part of one sentence of plain text, which may stand in a docstring and on a page."""
+    kept = "".join(letter if letter.isprintable() and letter not in '\\`$"' else " " for letter in str(error))
+    return clip(kept).rstrip(".")
 
 
 @contextmanager

@@ -5,9 +5,10 @@ Parts are a batch of one and one of more, and the regions on both sides of where
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 from itertools import groupby
+from typing import Any
 
 import sympy
 from attrs import evolve, frozen
@@ -15,6 +16,7 @@ from attrs import evolve, frozen
 from modelmeter.core.cost import KINDS, Elements, Operator
 from modelmeter.core.functions import Size
 from modelmeter.frontend.records import EVERYWHERE, TracedForward, substitute, substitute_forward
+from modelmeter.support.errors import CountError
 
 
 @frozen(kw_only=True)
@@ -96,7 +98,8 @@ def _combine(row: Sequence[Operator | None], parts: Sequence[Part]) -> Operator:
         return combine_sizes(sizes, [part.forward for part in parts])
 
     def combine_elements(name: str) -> Elements:
-        found = [Elements() if operator is None else getattr(operator, name) for operator in row]
+        # What is in no part of a training step says nothing of gradients.
+        found = [Elements() if operator is None else getattr(operator, name) or Elements() for operator in row]
         return Elements(**{kind: combine(*(getattr(elements, kind) for elements in found)) for kind in KINDS})
 
     return Operator(
@@ -105,7 +108,28 @@ def _combine(row: Sequence[Operator | None], parts: Sequence[Part]) -> Operator:
         cuda_core_flops=combine(*(0 if operator is None else operator.cuda_core_flops for operator in row)),
         reads=combine_elements("reads"),
         writes=combine_elements("writes"),
+        **_combine_backward(row, combine, combine_elements),
     )
+
+
+def _combine_backward(
+    row: Sequence[Operator | None], combine: Callable[..., Size], combine_elements: Callable[[str], Elements]
+) -> dict[str, Any]:
+    """Return what an operator of a training step says of its backward; nothing of one that is of none."""
+    present = [operator for operator in row if operator is not None]
+    if all(operator.gradients is None for operator in present):
+        return {}
+    if len({operator.is_linear for operator in present}) > 1:
+        raise CountError("the backward of an operator reads its inputs at some sizes only", found=present[0].name)
+    return {
+        "is_linear": present[0].is_linear,
+        "gradients": combine_elements("gradients"),
+        "differentiated": combine_elements("differentiated"),
+        **{
+            name: combine(*(0 if operator is None else getattr(operator, name) for operator in row))
+            for name in ("backward_tensor_core_flops", "backward_cuda_core_flops")
+        },
+    }
 
 
 def combine_sizes(sizes: Sequence[Size], forwards: Sequence[TracedForward]) -> Size:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import sympy
 import torch
@@ -26,6 +26,14 @@ from modelmeter.verify.symbolic_trace import Forward, TorchSizes, make_sizes, re
 
 DTYPE = torch.bfloat16
 """What models are traced with: unlike float32, it lets what is cast be told from what is not."""
+
+Recorded = TypeVar("Recorded")
+
+Names = Mapping[sympy.Symbol, sympy.Symbol]
+"""Our symbol for each of torch's."""
+
+At = Mapping[sympy.Symbol, sympy.Expr]
+"""The sizes that are numbers in a trace."""
 
 Build = Callable[[], nn.Module]
 Prepare = Callable[[nn.Module, TorchSizes], Forward]
@@ -97,9 +105,26 @@ def _dtype(model: nn.Module) -> torch.dtype:
 
 
 def trace_forward(
-    build: Build, stage: StageForward, *, condition: Size = 1, assumed: Sequence[Relational] = ()
+    build: Build, stage: StageForward, condition: Size = 1, assumed: Sequence[Relational] = ()
 ) -> TracedForward:
-    """Trace a forward of a stage.
+    """Trace a forward of a stage; see :func:`trace_recorded`."""
+
+    def record(forward: Forward) -> Recording:
+        return record_forward(forward.model, forward.run, cache=forward.cache)
+
+    return trace_recorded(build, stage, condition, assumed, record=record, read=read_recording)
+
+
+def trace_recorded(
+    build: Build,
+    stage: StageForward,
+    condition: Size,
+    assumed: Sequence[Relational],
+    *,
+    record: Callable[[Forward], Recorded],
+    read: Callable[[Recorded, Names, Size, At], TracedForward],
+) -> TracedForward:
+    """Record the forward of a stage with symbols for its sizes, and read what was recorded.
 
     Raises
     ------
@@ -113,7 +138,7 @@ def trace_forward(
         # The type is that of a process that sets none: code makes some tensors of it.
         with default_dtype(torch.float32), FakeConstants(find_fake_mode()):
             forward = stage.prepare(build(), values)
-            recording = record_forward(forward.model, forward.run, cache=forward.cache)
+            recording = record(forward)
         domain = read_domain(environment, names, assumed)
         excluded = {symbol: sorted(points) for symbol, points in domain.excluded.items() if points}
         for symbol, points in excluded.items():
@@ -122,16 +147,11 @@ def trace_forward(
                 found={symbol.name: points}, remedy="find the code that compares a size",
             )  # fmt: skip
         at = {symbol: sympy.Integer(value) for symbol, value in stage.at.items()}
-        return read_recording(recording, names, condition, at)
+        return read(recording, names, condition, at)
 
 
-def read_recording(
-    recording: Recording,
-    names: Mapping[sympy.Symbol, sympy.Symbol],
-    condition: Size = 1,
-    at: Mapping[sympy.Symbol, sympy.Expr] = MappingProxyType({}),
-) -> TracedForward:
-    """Return a recording in our symbols, with what was noted in its place."""
+def make_reader(names: Names) -> Callable[[Any], Size]:
+    """Return what reads a size of torch in our symbols, and an int where it is one; each formula once."""
     known: dict[Any, Size] = {}
 
     def read(size: Any) -> Size:
@@ -143,6 +163,17 @@ def read_recording(
             known[key] = int(found) if found.is_Integer else found
         return known[key]
 
+    return read
+
+
+def read_recording(
+    recording: Recording,
+    names: Names,
+    condition: Size = 1,
+    at: At = MappingProxyType({}),
+) -> TracedForward:
+    """Return a recording in our symbols, with what was noted in its place."""
+    read = make_reader(names)
     numbers = {id(life): number for number, life in enumerate(recording.lives)}
     forward = TracedForward(
         condition=condition,

@@ -116,6 +116,20 @@ class LayerTrees:
         vars(general)["classes"] = self.classes  # a layer is of one class, whatever its sizes are
         return general
 
+    def build_training(self, sizes: Mapping[str, Size]) -> BaseLayer:
+        """Return the layer tree of the forward of a training step, of a model that has one, at sizes."""
+        (layer,) = self._training.build(sizes).values()
+        return layer
+
+    @cached_property
+    def _training(self) -> LayerTrees:
+        """The same layers, with what their backward does."""
+        run = self.model.training
+        assert run is not None
+        training = LayerTrees(model=evolve(self.model, runs={run.stage.name: run}, general=None, training=None))
+        vars(training)["classes"] = self.classes  # as for the general form
+        return training
+
     def build(self, sizes: Mapping[str, Size]) -> dict[str, BaseLayer]:
         """Return the layer tree of each run at sizes; those of the config are numbers where they are not given."""
         general = self._general

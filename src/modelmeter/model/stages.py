@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
+
+from modelmeter.core.functions import Size
+from modelmeter.layers.base import BaseLayer
 
 REQUEST: Final = "request"
 """All stages, chained."""
@@ -47,9 +51,12 @@ class TrainingStep:
         What runs in it, as those of a stage.
     notes
         What its evaluator has to say, as plain sentences.
+    build_layers
+        Returns the layers at sizes that say what their backward does, where those of the run do not.
     """
 
     run: str
     words: str
     meaning: str
     notes: str
+    build_layers: Callable[[Mapping[str, Size]], BaseLayer] | None = field(default=None, eq=False)

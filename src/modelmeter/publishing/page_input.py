@@ -60,6 +60,16 @@ class PageInput:
         """The value of every architecture size."""
         return {name: self.defaults[name] for name in self.dimensions.architecture}
 
+    @cached_property
+    def training_layers(self) -> BaseLayer:
+        """The layers that a training step goes through, of a model that has one."""
+        training = self.definition.training
+        assert training is not None
+        if training.build_layers is not None:
+            return training.build_layers(self.definition.symbolic_sizes())
+        (layer,) = (call.layer for call in self.model.calls if call.run == training.run)
+        return layer
+
     @property
     def dimensions(self) -> Dimensions:
         """The sizes of the model."""

@@ -22,10 +22,10 @@ from modelmeter.publishing.stage_page import chain_sizes
 def build_training_page(source: PageInput, training: TrainingStep, evidence: Sequence[str] = ()) -> StagePage:
     """Return the page of a training step, with the sizes that follow from others in it."""
     model = source.definition
-    (call,) = (call for call in source.model.calls if call.run == training.run)
-    cost = call.layer.training_cost
+    cost = source.training_layers.training_cost
     # Values need no formulas: the same layers at the default sizes are numbers.
-    whole = model.build_layers(source.defaults)[training.run]
+    build = training.build_layers or (lambda sizes: model.build_layers(sizes)[training.run])
+    whole = build(source.defaults)
     formulas = [
         Formula(metric=metric, parts=(arrange_part(metric, source.fill(cost[metric]), model),)) for metric in METRICS
     ]

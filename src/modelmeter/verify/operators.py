@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from math import prod
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from attrs import evolve, field, frozen
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.core.cost import Elements, Operator
 from modelmeter.core.operator_table import (
@@ -56,6 +55,13 @@ class CountedOperator(Operator):
     scores: int = 0
 
 
+class Products(Protocol):
+    """Counts matrix products, as FlopCounterMode does."""
+
+    def get_total_flops(self) -> int:
+        """Return what was counted by now."""
+
+
 class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
     """Records the operators of a forward in their order.
 
@@ -79,7 +85,7 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
         When an operator is not known, a module is not part of the model, or numbers have a type without a kind.
     """
 
-    def __init__(self, model: nn.Module, cache: Cache, flops: FlopCounterMode) -> None:
+    def __init__(self, model: nn.Module, cache: Cache, flops: Products) -> None:
         super().__init__(model)
         self.operators: list[CountedOperator] = []
         self._cached: dict[int, tuple[str, int]] = {}

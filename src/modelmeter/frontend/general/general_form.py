@@ -13,7 +13,6 @@ from transformers import PreTrainedConfig
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.functions import Size
 from modelmeter.core.size_rules import Rule
-from modelmeter.frontend.configs.config_fields import clip
 from modelmeter.frontend.general.config_sizes import (
     DENSE_LAYERS,
     DEPTHS,
@@ -37,6 +36,7 @@ from modelmeter.frontend.interpolation import Interpolation
 from modelmeter.frontend.kinds import describe_kind, number_kinds
 from modelmeter.frontend.modules import Depth
 from modelmeter.frontend.records import GeneralForm, TracedModel, TracedRun
+from modelmeter.frontend.refusals import make_plain
 from modelmeter.support.errors import ArchitectureError, CountError, ModelMeterError
 
 _LATENT: Final = "qk_rope_head_dim"
@@ -80,13 +80,7 @@ def add_general(
             return _add_form(traced, evolve(form, fresh=fresh, least=least))
     except ModelMeterError as error:
         refused.append(error)
-    return evolve(traced, general_refused=_make_plain(str(refused[0])))
-
-
-def _make_plain(text: str) -> str:
-    """Return a message as a part of one sentence of plain text, which may stand in a docstring and on a page."""
-    kept = "".join(letter if letter.isprintable() and letter not in '\\`$"' else " " for letter in text)
-    return clip(kept).rstrip(".")
+    return evolve(traced, general_refused=make_plain(refused[0]))
 
 
 def _add_form(traced: TracedModel, form: GeneralForm) -> TracedModel:

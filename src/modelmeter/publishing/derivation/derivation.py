@@ -127,10 +127,7 @@ class DerivationMaker:
         if page.name == REQUEST:
             return self._derive_filled(REQUEST, page.section, self._list_request)
         if page.name == TRAINING_STEP:
-            training = source.definition.training
-            assert training is not None
-            (layer,) = (call.layer for call in root.calls if call.run == training.run)
-            summands = list(list_training_summands(layer))
+            summands = list(list_training_summands(source.training_layers))
         else:
             summands = list(list_stage_summands(source, root, page.name, self._formulas))
         return self._derive_filled(page.name, page.section, lambda _: summands)

@@ -61,6 +61,13 @@ def test_every_metric_of_every_module_is_what_was_counted(few: Any) -> None:
     assert all("peak_activation_bytes" in each.metrics for each in few.checked)
 
 
+def test_the_tower_looks_at_the_images_of_all_prompts(few: Any) -> None:
+    """Three prompts with two images each are six images, as is one prompt with six; all are alike, with all tiles."""
+    several, one = (few.compiled.evaluate("vision", batch_size=batch, num_images=6 // batch) for batch in (3, 1))
+    assert several == one
+    assert several.tensor_core_flops == 6 * few.compiled.evaluate("vision").tensor_core_flops
+
+
 def test_the_tower_of_a_model_whose_text_is_refused_is_what_was_counted() -> None:
     pytest.importorskip("transformers")
     import torch

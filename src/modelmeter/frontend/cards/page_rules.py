@@ -178,8 +178,8 @@ PageRule: TypeAlias = GridRule | TileRule | SplitRule | ViewRule
 
 PAGE_RULES: Final[Mapping[str, PageRule]] = {
     # Patches of 14 or 16 pixels, of which 2 x 2 become a token. The pixels are those of the preprocessor_config.json of
-    # Qwen and PaddleOCR-VL (its later versions 1.5 and 1.6 have 112,896 and 1,003,520), and of the others the defaults
-    # of their classes in transformers.
+    # Qwen, HunyuanOCR and PaddleOCR-VL (its later versions 1.5 and 1.6 have 112,896 and 1,003,520), and of the others
+    # the defaults of their classes in transformers.
     "qwen2.5-vl-3b": GridRule(factor=28, min_pixels=3136, max_pixels=12845056),
     "qwen3-vl-4b": GridRule(factor=32, min_pixels=65536, max_pixels=16777216),
     "paddleocr-vl": GridRule(factor=28, min_pixels=147384, max_pixels=2822400, enlarges=True),

@@ -32,7 +32,6 @@ uniform routing, ``"even"`` the most that can be, ``min(E, k N)``.
 """
 
 from ._runtime import Cost, CostError
-from ._stages import decode, prefill, projector, vision
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,11 +39,8 @@ if TYPE_CHECKING:
     from ._facts import DIMENSIONS as DIMENSIONS, PROVENANCE as PROVENANCE, Dimension as Dimension
     from ._limits import RULES as RULES
     from ._freeze import freeze as freeze
-    from ._all_stages import Stages as Stages, stages as stages
+    from ._stages import *
     from ._metrics import *
-    from ._peaks import *
-    from ._traffic import *
-    from ._training import *
     from ._server import chunk as chunk, step as step
 
 CONVENTIONS: tuple[str, ...] = (
@@ -132,22 +128,12 @@ _HELD = {
     "_freeze": (
         "freeze",
     ),
-    "_all_stages": (
-        "Stages", "stages",
+    "_stages": (
+        "Stages", "decode", "image_tokens", "prefill", "projector", "stages", "training_step", "vision",
+        "vision_peak_activation_bytes",
     ),
     "_metrics": (
-        "image_tokens", "request",
-    ),
-    "_peaks": (
-        "decode_peak_activation_bytes", "prefill_peak_activation_bytes", "projector_peak_activation_bytes",
-        "request_peak_activation_bytes", "vision_peak_activation_bytes",
-    ),
-    "_traffic": (
-        "decode_fused_io_bytes", "prefill_fused_io_bytes", "projector_fused_io_bytes", "request_fused_io_bytes",
-        "vision_fused_io_bytes",
-    ),
-    "_training": (
-        "training_step", "training_step_activation_bytes", "training_step_cuda_core_flops", "training_step_io_bytes",
+        "request", "training_step_activation_bytes", "training_step_cuda_core_flops", "training_step_io_bytes",
         "training_step_kv_cache_bytes", "training_step_tensor_core_flops", "training_step_weight_bytes",
     ),
     "_server": (
@@ -155,10 +141,11 @@ _HELD = {
     ),
 }
 _STAGES = ("vision", "projector", "prefill", "decode", "request")
-_LAZY = {name: module for module, names in _HELD.items() for name in names}
-_LAZY |= {f"{stage}_{metric}": "_metrics" for stage in _STAGES for metric in Cost._fields}
+_OF_STAGES = (*Cost._fields, "fused_io_bytes", "peak_activation_bytes")
+_LAZY = {f"{stage}_{metric}": "_metrics" for stage in _STAGES for metric in _OF_STAGES}
+_LAZY |= {name: module for module, names in _HELD.items() for name in names}
 
-__all__ = ["CONVENTIONS", "Cost", "CostError", "decode", "prefill", "projector", "vision", *_LAZY]
+__all__ = ["CONVENTIONS", "Cost", "CostError", *_LAZY]
 
 if not TYPE_CHECKING:
 

@@ -14,8 +14,22 @@ MINIMA: dict[str, int] = {
 }
 """The smallest value of each size where it is not 1."""
 
-SOURCES: frozenset[str] = frozenset(("max_new_tokens", "prompt_tokens"))
+DERIVED: dict[str, tuple[str, str, int]] = {
+    "seq_len": ("image_tokens + prompt_tokens", "prompt_tokens", 10),
+    "logits_tokens": ("seq_len", "", 0),
+    "decode_steps": ("max_new_tokens - 1", "max_new_tokens", 1024),
+}
+"""Sizes that may be left out: what each one is then, which other size it follows from, and the default of this."""
+
+SOURCES: frozenset[str] = frozenset(source for _, source, _ in DERIVED.values() if source)
 """Sizes from which others follow, so that they may be left out."""
+
+INTERMEDIATES: dict[str, tuple[str, ...]] = {
+    "image_tokens": (
+        "images_per_prompt", "base_size", "image_size", "num_width_tiles", "num_height_tiles",
+    ),
+}
+"""What rules speak of that is no size of a caller, with the sizes that it is made of."""
 
 RULES: tuple[tuple[str | int, str, str], ...] = (
     ("vision_batch_size", "divides", "batch_size"),

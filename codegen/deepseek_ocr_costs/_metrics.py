@@ -7,39 +7,32 @@
 ``CONVENTIONS`` of the package says what is counted; its docstring, what all functions take and raise.
 """
 
-from ._all_stages import stages
 from ._runtime import Cost
-from ._source import check, cut_cost, cut_metric
-from ._stages import decode, prefill, projector, vision
+from ._source import cut_cost, cut_metric
+from ._stages import decode, prefill, projector, stages, training_step, vision, vision_peak_activation_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     request = cut_cost("request", stages, "")
     vision_tensor_core_flops = vision_cuda_core_flops = vision_io_bytes = cut_metric(vision, "", "")
     vision_weight_bytes = vision_activation_bytes = vision_kv_cache_bytes = cut_metric(vision, "", "")
+    vision_fused_io_bytes = cut_metric(vision, "", "")
     projector_tensor_core_flops = projector_cuda_core_flops = projector_io_bytes = cut_metric(projector, "", "")
     projector_weight_bytes = projector_activation_bytes = projector_kv_cache_bytes = cut_metric(projector, "", "")
+    projector_fused_io_bytes = cut_metric(projector, "", "")
     prefill_tensor_core_flops = prefill_cuda_core_flops = prefill_io_bytes = cut_metric(prefill, "", "")
     prefill_weight_bytes = prefill_activation_bytes = prefill_kv_cache_bytes = cut_metric(prefill, "", "")
+    prefill_fused_io_bytes = prefill_peak_activation_bytes = cut_metric(prefill, "", "")
     decode_tensor_core_flops = decode_cuda_core_flops = decode_io_bytes = cut_metric(decode, "", "")
     decode_weight_bytes = decode_activation_bytes = decode_kv_cache_bytes = cut_metric(decode, "", "")
+    decode_fused_io_bytes = decode_peak_activation_bytes = cut_metric(decode, "", "")
     request_tensor_core_flops = request_cuda_core_flops = request_io_bytes = cut_metric(stages, "", "")
     request_weight_bytes = request_activation_bytes = request_kv_cache_bytes = cut_metric(stages, "", "")
-
-
-def image_tokens(
-    *, images_per_prompt: int = 1, base_size: int = 1024, image_size: int = 640, num_width_tiles: int = 2,
-    num_height_tiles: int = 3,
-) -> int:
-    """Return the tokens of the image of one page: of its global view and of its tiles. 16 operations."""
-    if (found := check(image_tokens, locals())) is not None:
-        return found
-    x1 = -(-(image_size // 16) // 4)
-    x2 = num_height_tiles * num_width_tiles
-    x3 = x1 if x2 > 1 else 0
-    x4 = -(-(base_size // 16) // 4)
-    return images_per_prompt * (num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1)
-
+    request_fused_io_bytes = request_peak_activation_bytes = cut_metric(stages, "", "")
+    training_step_tensor_core_flops = training_step_cuda_core_flops = cut_metric(training_step, "", "")
+    training_step_io_bytes = training_step_weight_bytes = cut_metric(training_step, "", "")
+    training_step_activation_bytes = training_step_kv_cache_bytes = cut_metric(training_step, "", "")
+    projector_peak_activation_bytes = cut_metric(vision_peak_activation_bytes, "", "")
 
 _LIKES = {
     "vision": vision,
@@ -47,8 +40,9 @@ _LIKES = {
     "prefill": prefill,
     "decode": decode,
     "request": stages,
+    "training_step": training_step,
+    "projector_peak_activation_bytes": vision_peak_activation_bytes,
 }
-
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
@@ -56,9 +50,10 @@ if not TYPE_CHECKING:
         if name == "request":
             globals()[name] = cut_cost(name, stages, __name__)
             return globals()[name]
-        for metric in Cost._fields:
+        for metric in (*Cost._fields, "fused_io_bytes", "peak_activation_bytes"):
             stage = name.removesuffix(f"_{metric}")
-            if stage in _LIKES and stage != name:
-                globals()[name] = cut_metric(_LIKES[stage], metric, __name__, stage=stage)
+            like = _LIKES.get(name) or _LIKES.get(stage)
+            if like and stage != name:
+                globals()[name] = cut_metric(like, metric, __name__, stage=stage)
                 return globals()[name]
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,10 +8,10 @@ share; others, such as one metric of a stage, have the checks of another one, an
 import sys
 
 from . import _runtime
-from ._checks import expand_checks, write_checks
-from ._limits import ARCHITECTURE
+from ._checks import COMPUTE, expand_checks, write_checks, write_late_checks
+from ._limits import ARCHITECTURE, INTERMEDIATES
 from ._runtime import Cost, CostError
-from ._statements import keep_needed, read_step, rename, split_statements
+from ._statements import keep_needed, read_step, rename, split_statements, words_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     Sizes = ParamSpec("Sizes")
     Result = TypeVar("Result")
+    Step = tuple[str, str, str]
 
-_COMPUTE = "    return compute("
 _FUSED = "fused_io_bytes"
 """What a function of a layer computes without returning it."""
 
@@ -42,7 +42,7 @@ def read_source(module: str, function: str) -> str:
     """Return the text of a function of a module of this package; it is empty where only bytecode was installed."""
     found = getattr(sys.modules[module], function)
     text: str = getattr(found, "source", "") or _read(found.__module__, found.__name__)
-    has_more = _COMPUTE in text or f"\n    {_FUSED} = " in text
+    has_more = COMPUTE in text or f"\n    {_FUSED} = " in text
     return _cut(found.__name__, text, found.__module__, None) if has_more else text
 
 
@@ -51,52 +51,87 @@ def check(
 ) -> "Result | None":
     """Return what a function returns for sizes that are checked first; None says that they are right as they are.
 
-    When it is first called, its checks are put into it, and its steps, so that it does the same without this call from
-    then on.
+    When it is first called, its checks are put into it, so that it does the same without this call from then on.
 
     Parameters
     ----------
     constants
         The sizes of the architecture that are numbers in the function.
     """
-    name, module = function.__name__, function.__module__
-    text = read_source(module, name)
-    names = {**function.__globals__, **_HELPERS}
-    if text:
-        exec(compile(text, f"<{name}>", "exec"), names)  # our own text
-        function.__globals__.update(_HELPERS)
-        function.__code__ = names[name].__code__
-        return function(**sizes)
-    if function not in _CHECKED:  # where only bytecode was installed
-        defaults = function.__kwdefaults__ or {}
-        checks = f"def check({'*, ' if defaults else ''}{', '.join(defaults)}):\n    ...\n"
-        exec(checks + write_checks(name, defaults, constants), names)  # our own text
-        _CHECKED[function] = names["check"]
-    found: Result | None = _CHECKED[function](**sizes)
-    return found
+    return function(**sizes) if _complete(function) else _check(function, sizes, constants)
 
 
-def compute(function: "Callable[..., Result]", steps: str, sizes: "dict[str, Any]") -> "Result":
-    """Return what a function returns for sizes that were checked, where only bytecode was installed.
+def compute(
+    function: "Callable[..., Result]",
+    steps: str,
+    sizes: "dict[str, Any]",
+    constants: "Mapping[str, int]" = ARCHITECTURE,
+    **cancelled: int,
+) -> "Result":
+    """Return what a function returns; when it is first called, its checks and steps are put into it.
 
     Parameters
     ----------
     steps
-        The module that has them.
+        The module that has its steps.
+    constants
+        The sizes of the architecture that are numbers in the function.
+    cancelled
+        Sizes of the steps that it does not depend on.
     """
-    name = function.__name__
+    if _complete(function):
+        return function(**sizes)
+    found: Result | None = _check(function, sizes, constants)
+    if found is not None:
+        return found
     everything = getattr(_import(function.__module__, steps), steps.lstrip("_"))
     sizes_of_all = [size for size in everything.__annotations__ if size != "return"]
-    # What is no size of the function is none of what it returns.
-    found = everything(**{size: sizes.get(size, 1) for size in sizes_of_all})
-    result: Any = found[name] if name in found else Cost([found[f"{name}_{metric}"] for metric in Cost._fields])
+    given = sizes | cancelled
+    # What is no size of the function is none of what it returns; what is not known yet, none of an intermediate result.
+    values = everything(**{size: 1 if given.get(size) is None else given[size] for size in sizes_of_all})
+    if late := write_late_checks(function.__kwdefaults__ or {}, constants):
+        given |= {name: values[name] for name in INTERMEDIATES if name in values}
+        names: dict[str, Any] = {**_HELPERS}
+        exec(f"def fill({', '.join(given)}):\n{late}    return locals()\n", names)  # our own text
+        given = names["fill"](**given)
+        values = everything(**{size: given.get(size, 1) for size in sizes_of_all})
+    name, returned = function.__name__, function.__annotations__["return"]
+    if returned is int:
+        result: Any = values[name]
+    elif returned is Cost:
+        result = make_cost(values, f"{name}_")
+    else:
+        result = returned([make_cost(values, f"{stage}_") for stage in returned._fields])
     whole: Result = result
     return whole
 
 
-def make_cost(metrics: "Mapping[str, int]") -> Cost:
-    """Return a cost of metrics by name."""
-    return Cost([metrics[name] for name in Cost._fields])
+def _complete(function: "Callable[..., Any]") -> bool:
+    """Put the checks and the steps of a function into it; False where only bytecode was installed."""
+    name, module = function.__name__, function.__module__
+    text = read_source(module, name)
+    if text:
+        names = {**function.__globals__, **_HELPERS}
+        exec(compile(text, f"<{name}>", "exec"), names)  # our own text
+        function.__globals__.update(_HELPERS)
+        function.__code__ = names[name].__code__
+    return bool(text)
+
+
+def _check(function: "Callable[..., Any]", sizes: "dict[str, Any]", constants: "Mapping[str, int]") -> "Any":
+    """Return what a function without text returns for sizes that are checked first; None where they are right."""
+    if function not in _CHECKED:
+        name, defaults = function.__name__, function.__kwdefaults__ or {}
+        names = {**function.__globals__, **_HELPERS}
+        checks = f"def check({'*, ' if defaults else ''}{', '.join(defaults)}):\n    ...\n"
+        exec(checks + write_checks(name, defaults, constants), names)  # our own text
+        _CHECKED[function] = names["check"]
+    return _CHECKED[function](**sizes)
+
+
+def make_cost(metrics: "Mapping[str, int]", stage: str = "") -> Cost:
+    """Return a cost of metrics by name; ``stage`` is what their names begin with."""
+    return Cost([metrics[f"{stage}{name}"] for name in Cost._fields])
 
 
 def cut(
@@ -124,8 +159,6 @@ def cut(
     if text:
         text = _cut(name, text, like.__module__, steps)
         exec(compile(text, f"<{name}>", "exec"), names)  # our own text
-    elif steps:
-        raise CostError(f"{name} is made of the text of {module}, which is not there")
     else:
         names[name] = _pick(name, like)
     function: Callable[Sizes, Any] = names[name]
@@ -152,6 +185,8 @@ def _pick(name: str, whole: "Callable[..., Any]") -> "Callable[..., Any]":
     """Return a function of a part of what another one returns."""
     stage = whole.__name__ if name.startswith(f"{whole.__name__}_") else name.partition("_")[0]
     metric = name.removeprefix(stage).removeprefix("_")
+    if metric not in ("", *Cost._fields):
+        raise CostError(f"{name} is made of the text of {whole.__module__}, which is not there")
 
     def pick(**sizes: "Any") -> "Any":
         found = whole(**sizes)
@@ -186,31 +221,54 @@ def _cut(name: str, text: str, module: str, steps: str | None) -> str:
     """Return the text of a function that checks what another one does, and takes of its steps what it needs."""
     head, _, body = text.partition(") -> ")
     function = head[len("def ") : head.index("(")]
-    *statements, last = split_statements(body.partition(":\n")[2])
-    if last.startswith(_COMPUTE):
+    whole, _, body = body.partition(":\n")
+    *statements, last = split_statements(body)
+    if steps is None and last.startswith(COMPUTE):
         steps = last.split('"')[1]
     own = [read_step(statement) for statement in statements]
     shared = _read_shared(module, steps, own) if steps else []
     values = {target: value for target, value, _ in (*own, *shared)}
+    every = _order(own, shared)
     if f"{name}_{Cost._fields[0]}" in values:
-        result, returned = "Cost", f"Cost(({', '.join(f'{name}_{metric}' for metric in Cost._fields)}))"
+        result, returned = "Cost", _write_cost(name)
     elif name in values:
         result, returned = "int", values[name]
+    elif last.startswith(COMPUTE) and whole == "Cost":
+        raise CostError(f"{function} does not compute {name}")
+    elif last.startswith(COMPUTE):  # a record of costs
+        costs = map(_write_cost, getattr(sys.modules[module], whole)._fields)
+        result, returned = whole, f"{whole}(({', '.join(costs)}))"
     elif name == function:
-        result, returned = "Cost", last.strip().removeprefix("return ")
+        result, returned = whole, last.strip().removeprefix("return ")
     elif name == f"{function}_{_FUSED}":
         result, returned = "int", values[_FUSED]
     else:
         metrics = last[last.index("((") + 2 : last.rindex("))")].split(",")
         result, returned = "int", metrics[Cost._fields.index(name.removeprefix(f"{function}_"))].strip()
     header = f"def {name}{head[len('def ') + len(function) :]}) -> {result}:\n"
-    text = "".join([header, *keep_needed((*own, *shared), returned), f"    return {returned}\n"])
+    text = "".join([header, *keep_needed(every, returned), f"    return {returned}\n"])
     for start in ("check_again(", "check_again(\n        "):  # itself, in one line or in several
         text = text.replace(f"{start}{function}, ", f"{start}{name}, ", 1)
     return text
 
 
-def _read_shared(module: str, steps: str, own: "Iterable[tuple[str, str, str]]") -> "list[tuple[str, str, str]]":
+def _order(own: "list[Step]", shared: "list[Step]") -> "list[Step]":
+    """Return the steps of a function and those of others, where what a check speaks of comes before it."""
+    first = next((place for place, step in enumerate(own) if INTERMEDIATES.keys() & words_of(step[1])), len(own))
+    needed = {*INTERMEDIATES} if first < len(own) else set()
+    before: list[Step] = []
+    for step in reversed(shared):
+        if step[0] in needed:
+            needed |= words_of(step[1])
+            before.append(step)
+    return [*own[:first], *reversed(before), *own[first:], *(step for step in shared if step not in before)]
+
+
+def _write_cost(name: str) -> str:
+    return f"Cost(({', '.join(f'{name}_{metric}' for metric in Cost._fields)}))"
+
+
+def _read_shared(module: str, steps: str, own: "Iterable[Step]") -> "list[Step]":
     """Return the steps of a module; what a function computes itself has its name there."""
     text = _read(_import(module, steps).__name__, steps.lstrip("_"))
     *statements, _ = split_statements(text.partition(" -> dict[str, Bits]:\n")[2])

@@ -5,6 +5,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+_BETWEEN = [sign for sign in map(chr, range(128)) if not (sign.isalnum() or sign == "_")]
+_SPACES = str.maketrans(dict.fromkeys(_BETWEEN, " "))
+_LINES = str.maketrans({sign: f"\n{sign}\n" for sign in _BETWEEN})
+"""What is between the names in our own text becomes a space, or a line of its own."""
+
 
 def read_step(statement: str) -> tuple[str, str, str]:
     """Return what a statement assigns, and to which name; a check has none."""
@@ -33,15 +38,14 @@ def words_of(text: str) -> set[str]:
 
 
 def split_words(text: str) -> list[str]:
-    return "".join(letter if letter.isalnum() or letter == "_" else " " for letter in text).split()
+    return text.translate(_SPACES).split()
 
 
 def rename(text: str, names: "Mapping[str, str]") -> str:
     """Return text with other names in it."""
     if not names.keys() & words_of(text):
         return text
-    marked = "".join(letter if letter.isalnum() or letter == "_" else f"\n{letter}\n" for letter in text)
-    return "".join(names.get(word, word) for word in marked.split("\n"))
+    return "".join(names.get(word, word) for word in text.translate(_LINES).split("\n"))
 
 
 def keep_needed(steps: "Sequence[tuple[str, str, str]]", returned: str) -> "Iterable[str]":

@@ -6,8 +6,8 @@
 ``vision_fused_io_bytes`` and so on take what ``vision`` takes. The steps of stages are in ``_whole_model``.
 """
 
-from ._runtime import Bits, Cost, check_size, contradiction, too_large, too_small
-from ._source import check, compute, cut_metric
+from ._runtime import Bits, Cost
+from ._source import compute, cut_metric
 
 TYPE_CHECKING = False
 
@@ -28,9 +28,7 @@ def vision(
     clip_intermediate_size: int = 4096,
 ) -> Cost:
     """Return the cost of SAM and CLIP, on the global view of each page and on its tiles. 601 operations."""
-    if (found := check(vision, locals(), {})) is not None:
-        return found
-    return compute(vision, "_whole_model", locals())
+    return compute(vision, "_whole_model", locals(), {})
 
 
 def projector(
@@ -39,9 +37,7 @@ def projector(
     activation_bits: Bits = 16, hidden_size: int = 1280, sam_patch_size: int = 16, clip_hidden_size: int = 1024,
 ) -> Cost:
     """Return the cost of the projector, and of making the prompt of its output. 78 operations."""
-    if (found := check(projector, locals(), {})) is not None:
-        return found
-    return compute(projector, "_whole_model", locals())
+    return compute(projector, "_whole_model", locals(), {})
 
 
 def prefill(
@@ -55,15 +51,7 @@ def prefill(
 
     302 operations.
     """
-    if (found := check(prefill, locals(), {})) is not None:
-        return found
-    if logits_tokens is None:
-        logits_tokens = seq_len
-    elif not (type(logits_tokens) is int and logits_tokens > 0):
-        logits_tokens = check_size("logits_tokens", logits_tokens, 1)
-    if logits_tokens > seq_len:
-        raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
-    return compute(prefill, "_whole_model", locals())
+    return compute(prefill, "_whole_model", locals(), {})
 
 
 def decode(
@@ -74,9 +62,7 @@ def decode(
     num_experts_per_tok: int = 6, vocab_size: int = 129280, expert_routing: str = "uniform",
 ) -> Cost:
     """Return the cost of all decode steps of one token each; step t sees seq_len + t keys. 285 operations."""
-    if (found := check(decode, locals(), {})) is not None:
-        return found
-    return compute(decode, "_whole_model", locals())
+    return compute(decode, "_whole_model", locals(), {})
 
 
 def request(
@@ -95,49 +81,7 @@ def request(
     clip_intermediate_size: int = 4096, expert_routing: str = "uniform",
 ) -> Cost:
     """Return the cost of all stages, one after the other. 1058 operations."""
-    if (found := check(request, locals(), {})) is not None:
-        return found
-    x1 = image_size // sam_patch_size
-    x2 = -(-x1 // 4)
-    x3 = num_height_tiles * num_width_tiles
-    x4 = 1 if x3 > 1 else 0
-    x5 = x2 if x4 else 0
-    x6 = base_size // sam_patch_size
-    x7 = -(-x6 // 4)
-    x8 = num_height_tiles * x5 + x7
-    x9 = x2 * x5
-    x10 = x3 * x9
-    x11 = x7 * x7
-    x12 = x10 + x11
-    x13 = x8 + x12 + 1
-    image_tokens = images_per_prompt * x13
-    if seq_len is None:
-        if prompt_tokens is None:
-            prompt_tokens = 10
-        seq_len = image_tokens + prompt_tokens
-    else:
-        if not (type(seq_len) is int and seq_len > 0):
-            seq_len = check_size("seq_len", seq_len, 1)
-        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
-            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
-    if logits_tokens is None:
-        logits_tokens = seq_len
-    elif not (type(logits_tokens) is int and logits_tokens > 0):
-        logits_tokens = check_size("logits_tokens", logits_tokens, 1)
-    if decode_steps is None:
-        if max_new_tokens is None:
-            max_new_tokens = 1024
-        decode_steps = max_new_tokens - 1
-    else:
-        if not (type(decode_steps) is int and decode_steps >= 0):
-            decode_steps = check_size("decode_steps", decode_steps, 0)
-        if max_new_tokens is not None and decode_steps != max_new_tokens - 1:
-            raise contradiction("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
-    if logits_tokens > seq_len:
-        raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
-    if seq_len < image_tokens:
-        raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    return compute(request, "_whole_model", locals())
+    return compute(request, "_whole_model", locals(), {})
 
 
 def training_step(
@@ -161,41 +105,7 @@ def training_step(
     weight_bytes are the parameters without their gradients, activation_bytes all operator outputs of the forward, which
     are kept for the backward, and kv_cache_bytes is 0: training keeps no cache. 1080 operations.
     """
-    if (found := check(training_step, locals(), {})) is not None:
-        return found
-    x1 = num_width_tiles * num_height_tiles
-    x2 = 1 if x1 > 1 else 0
-    x3 = x1 if x2 else 0
-    x4 = image_size // sam_patch_size
-    x5 = -(-x4 // 4)
-    x6 = x5 * x5
-    x7 = x3 * x6
-    x8 = base_size // sam_patch_size
-    x9 = -(-x8 // 4)
-    x10 = x9 * x9
-    x11 = x7 + x10
-    x12 = x9 + (num_height_tiles * x5 if x2 else 0)
-    x13 = x11 + x12
-    x14 = x13 + 1
-    image_tokens = images_per_prompt * x14
-    if seq_len is None:
-        if prompt_tokens is None:
-            prompt_tokens = 10
-        seq_len = image_tokens + prompt_tokens
-    else:
-        if not (type(seq_len) is int and seq_len > 0):
-            seq_len = check_size("seq_len", seq_len, 1)
-        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
-            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
-    if logits_tokens is None:
-        logits_tokens = seq_len
-    elif not (type(logits_tokens) is int and logits_tokens > 0):
-        logits_tokens = check_size("logits_tokens", logits_tokens, 1)
-    if logits_tokens > seq_len:
-        raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
-    if seq_len < image_tokens:
-        raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    return compute(training_step, "_whole_model", locals())
+    return compute(training_step, "_whole_model", locals(), {})
 
 
 if TYPE_CHECKING:

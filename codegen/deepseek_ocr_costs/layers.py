@@ -72,7 +72,7 @@ window_size
     Side of an attention window; the whole grid where attention is global (patches, at least 1).
 """
 
-from ._runtime import Bits, Cost, CostError, routed_reads, too_small
+from ._runtime import Bits, Cost, CostError, routed_reads
 from ._source import check, compute, cut_metric, make_cost
 
 CLASSES: dict[str, str] = {
@@ -127,25 +127,7 @@ def deepseek_ocr_for_causal_lm(
 
     The model and its LM head: logits (batch_size, logits_tokens, vocab_size), copied to float32. 965 operations.
     """
-    if (found := check(deepseek_ocr_for_causal_lm, locals(), {})) is not None:
-        return found
-    x1 = image_size // sam_patch_size
-    x2 = -(-x1 // 4)
-    x3 = num_height_tiles * num_width_tiles
-    x4 = 1 if x3 > 1 else 0
-    x5 = x2 if x4 else 0
-    x6 = base_size // sam_patch_size
-    x7 = -(-x6 // 4)
-    x8 = num_height_tiles * x5 + x7
-    x9 = x2 * x5
-    x10 = x3 * x9
-    x11 = x7 * x7
-    x12 = x10 + x11
-    x13 = x8 + x12 + 1
-    image_tokens = images_per_prompt * x13
-    if seq_len < image_tokens:
-        raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    return compute(deepseek_ocr_for_causal_lm, "_whole_model", locals())
+    return compute(deepseek_ocr_for_causal_lm, "_whole_model", locals(), {})
 
 
 def deepseek_ocr_model(
@@ -167,27 +149,7 @@ def deepseek_ocr_model(
     A vision layer and a decoder layer, added up; any two layers will do. Their children, operators and parameters
     become this module's own, since the torch module holds the parts of both as attributes. 992 operations.
     """
-    if (found := check(deepseek_ocr_model, locals(), {})) is not None:
-        return found
-    x1 = image_size // sam_patch_size
-    x2 = -(-x1 // 4)
-    x3 = num_height_tiles * num_width_tiles
-    x4 = 1 if x3 > 1 else 0
-    x5 = x2 if x4 else 0
-    x6 = base_size // sam_patch_size
-    x7 = -(-x6 // 4)
-    x8 = num_height_tiles * x5 + x7
-    x9 = x2 * x5
-    x10 = x3 * x9
-    x11 = x7 * x7
-    x12 = x10 + x11
-    x13 = x8 + x12 + 1
-    image_tokens = images_per_prompt * x13
-    if seq_len < image_tokens:
-        raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    # What depends on this cancels out.
-    logits_tokens = 1
-    return compute(deepseek_ocr_model, "_whole_model", locals())
+    return compute(deepseek_ocr_model, "_whole_model", locals(), {}, logits_tokens=1)
 
 
 def embedding(
@@ -1297,44 +1259,30 @@ if TYPE_CHECKING:
     deepseek_v2_rms_norm_fused_io_bytes = cut_metric(deepseek_v2_rms_norm, "", "")
     deepseek_v2_moe_fused_io_bytes = cut_metric(deepseek_v2_moe, "", "")
     moe_gate_fused_io_bytes = cut_metric(moe_gate, "", "")
-    sam_image_encoder_fused_io_bytes = cut_metric(sam_image_encoder, "", "")
-    sam_patch_embed_fused_io_bytes = cut_metric(sam_patch_embed, "", "")
+    sam_image_encoder_fused_io_bytes = image_encoder_vit_fused_io_bytes = cut_metric(sam_image_encoder, "", "")
+    sam_patch_embed_fused_io_bytes = patch_embed_fused_io_bytes = cut_metric(sam_patch_embed, "", "")
     conv2d_fused_io_bytes = cut_metric(conv2d, "", "")
-    sam_block_fused_io_bytes = cut_metric(sam_block, "", "")
+    sam_block_fused_io_bytes = block_fused_io_bytes = cut_metric(sam_block, "", "")
     layer_norm_fused_io_bytes = cut_metric(layer_norm, "", "")
-    sam_attention_fused_io_bytes = cut_metric(sam_attention, "", "")
-    sam_mlp_fused_io_bytes = cut_metric(sam_mlp, "", "")
+    sam_attention_fused_io_bytes = attention_fused_io_bytes = cut_metric(sam_attention, "", "")
+    sam_mlp_fused_io_bytes = mlp_block_fused_io_bytes = cut_metric(sam_mlp, "", "")
     gelu_fused_io_bytes = cut_metric(gelu, "", "")
-    sam_layer_norm2d_fused_io_bytes = cut_metric(sam_layer_norm2d, "", "")
-    clip_vision_model_fused_io_bytes = cut_metric(clip_vision_model, "", "")
+    sam_layer_norm2d_fused_io_bytes = layer_norm2d_fused_io_bytes = cut_metric(sam_layer_norm2d, "", "")
+    clip_vision_model_fused_io_bytes = vit_model_fused_io_bytes = cut_metric(clip_vision_model, "", "")
     clip_vision_embeddings_fused_io_bytes = cut_metric(clip_vision_embeddings, "", "")
-    clip_encoder_fused_io_bytes = cut_metric(clip_encoder, "", "")
-    clip_encoder_layer_fused_io_bytes = cut_metric(clip_encoder_layer, "", "")
-    clip_attention_fused_io_bytes = cut_metric(clip_attention, "", "")
-    clip_mlp_fused_io_bytes = cut_metric(clip_mlp, "", "")
+    clip_encoder_fused_io_bytes = notp_transformer_fused_io_bytes = cut_metric(clip_encoder, "", "")
+    clip_encoder_layer_fused_io_bytes = notp_transformer_block_fused_io_bytes = cut_metric(clip_encoder_layer, "", "")
+    clip_attention_fused_io_bytes = notp_attention_fused_io_bytes = cut_metric(clip_attention, "", "")
+    clip_mlp_fused_io_bytes = notp_feedforward_fused_io_bytes = cut_metric(clip_mlp, "", "")
     mlp_projector_fused_io_bytes = cut_metric(mlp_projector, "", "")
     lm_head_fused_io_bytes = cut_metric(lm_head, "", "")
-    image_encoder_vit_fused_io_bytes = sam_image_encoder_fused_io_bytes
-    patch_embed_fused_io_bytes = sam_patch_embed_fused_io_bytes
-    block_fused_io_bytes = sam_block_fused_io_bytes
-    attention_fused_io_bytes = sam_attention_fused_io_bytes
-    mlp_block_fused_io_bytes = sam_mlp_fused_io_bytes
-    layer_norm2d_fused_io_bytes = sam_layer_norm2d_fused_io_bytes
-    vit_model_fused_io_bytes = clip_vision_model_fused_io_bytes
-    notp_transformer_fused_io_bytes = clip_encoder_fused_io_bytes
-    notp_transformer_block_fused_io_bytes = clip_encoder_layer_fused_io_bytes
-    notp_attention_fused_io_bytes = clip_attention_fused_io_bytes
-    notp_feedforward_fused_io_bytes = clip_mlp_fused_io_bytes
 
 __all__ = [f"{name}{part}" for name in CLASSES for part in ("", "_fused_io_bytes")]
-__all__ += [
-    "clip_attention", "clip_attention_fused_io_bytes", "clip_encoder", "clip_encoder_fused_io_bytes",
-    "clip_encoder_layer", "clip_encoder_layer_fused_io_bytes", "clip_mlp", "clip_mlp_fused_io_bytes",
-    "clip_vision_model", "clip_vision_model_fused_io_bytes", "sam_attention", "sam_attention_fused_io_bytes",
-    "sam_block", "sam_block_fused_io_bytes", "sam_image_encoder", "sam_image_encoder_fused_io_bytes",
-    "sam_layer_norm2d", "sam_layer_norm2d_fused_io_bytes", "sam_mlp", "sam_mlp_fused_io_bytes", "sam_patch_embed",
-    "sam_patch_embed_fused_io_bytes",
-]
+_RENAMED = (
+    "clip_attention", "clip_encoder", "clip_encoder_layer", "clip_mlp", "clip_vision_model", "sam_attention",
+    "sam_block", "sam_image_encoder", "sam_layer_norm2d", "sam_mlp", "sam_patch_embed",
+)
+__all__ += [f"{name}{part}" for name in _RENAMED for part in ("", "_fused_io_bytes")]
 __all__.sort()
 
 if not TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, reduce
 
 from attrs import define, evolve
 
@@ -33,9 +33,8 @@ from modelmeter.evaluators.traffic import build_traffic, evaluate_traffic, list_
 from modelmeter.evaluators.whole_models import WholeModel, add_whole_models, split_whole_model
 
 WHOLE_MODEL = "whole_model"
-PEAKS = "peaks"
-TRAFFIC = "traffic"
-"""What evaluators share their steps as: of stages with any architecture, of peaks, of fused traffic."""
+THIS_MODEL = "this_model"
+"""What evaluators share their steps as: of stages with any architecture, and with this one."""
 
 
 @define(kw_only=True, frozen=True, slots=False)  # what only some backends show is worked out once, for them
@@ -147,21 +146,24 @@ def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPa
         general.program,
         {layer.public_name: whole_models[layer.name] for layer in spec.layers if layer.name in whole_models},
     )
+    peaks, traffic = build_peaks(stages), build_traffic(stages)
+    of_training = () if training is None else (training.program,)
     shared = {
         # Of training only the steps that are there already are shared: simplified with the others, it would be slower.
         WHOLE_MODEL: of_stages if general_training is None else join_programs(of_stages, general_training.program),
-        PEAKS: build_peaks(stages),
-        TRAFFIC: build_traffic(stages),
+        THIS_MODEL: reduce(join_programs, (stages.program, *of_training, traffic, peaks)),
     }
     layers = [_evaluate_layer(layer, spec, whole_models.get(layer.name), shared[WHOLE_MODEL]) for layer in spec.layers]
     return EvaluatorPackage(
         spec=spec,
-        stages=evaluate_stages(stages),
-        all_stages=evaluate_all_stages(stages),
+        stages=tuple(evolve(each, shared=THIS_MODEL) for each in evaluate_stages(stages)),
+        all_stages=evolve(evaluate_all_stages(stages), shared=THIS_MODEL),
         derived=evaluate_derived(stages),
-        training=() if training is None else evaluate_stages(training),
-        peaks=evaluate_peaks(stages, shared[PEAKS], PEAKS),
-        traffic=evaluate_traffic(stages, shared[TRAFFIC], TRAFFIC),
+        training=()
+        if training is None
+        else tuple(evolve(each, shared=THIS_MODEL) for each in evaluate_stages(training)),
+        peaks=evaluate_peaks(stages, peaks, THIS_MODEL),
+        traffic=evaluate_traffic(stages, traffic, THIS_MODEL),
         general=(
             *(
                 evolve(each, shared=WHOLE_MODEL)

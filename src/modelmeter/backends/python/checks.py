@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelmeter.backends.python.limits import Limits
-from modelmeter.backends.python.printer import LINE_LENGTH, fill_lines, print_node
+from modelmeter.backends.python.printer import LINE_LENGTH, fill_lines
 from modelmeter.backends.python.runtime import _checks
 from modelmeter.core.size_rules import Rule
 from modelmeter.evaluators.signature import Derivation, Parameter, Signature
@@ -38,31 +38,10 @@ def check_sizes(function: str, signature: Signature) -> list[str]:
 
 def derive(parameter: Parameter, derivation: Derivation, signature: Signature) -> list[str]:
     """Return what fills in a parameter that is not given, or else compares it with what it would follow from."""
-    size, code = parameter.name, print_node(derivation.node)
-    lines = [f"    if {size} is None:", *_fill_source(derivation, signature), f"        {size} = {code}"]
-    check = [
-        f"    if not (type({size}) is int and {_checks.write_range(size, parameter.minimum)}):",
-        f'        {size} = check_size("{size}", {size}, {parameter.minimum})',
-    ]
-    if derivation.source is None:
-        return [*lines, check[0].replace("if", "elif", 1), *check[1:]]
-    return [
-        *lines,
-        "    else:",
-        *(f"    {line}" for line in check),
-        f"        if {derivation.source} is not None and {size} != {code}:",
-        f'            raise contradiction("{size}", {size}, "{derivation.formula}", {code})',
-    ]
-
-
-def _fill_source(derivation: Derivation, signature: Signature) -> list[str]:
-    """Return the lines that give the source of a derivation its default, where there is one."""
-    if derivation.source is None:
-        return []
-    return [
-        f"        if {derivation.source} is None:",
-        f"            {derivation.source} = {signature.default(derivation.source)}",
-    ]
+    source = derivation.source or ""
+    return _checks.write_derivation(
+        parameter.name, derivation.formula, source, signature.default(source) if source else 0, parameter.minimum
+    )
 
 
 def check_rule(rule: Rule, signature: Signature) -> list[str]:

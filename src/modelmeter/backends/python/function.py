@@ -121,8 +121,9 @@ def write_docstring(evaluator: Evaluator) -> list[str]:
 
 def _print_body(evaluator: Evaluator, limits: Limits | None, beside: Sequence[str] = ()) -> tuple[list[str], str]:
     """Return the lines of a function, and the type of its result; outputs ``beside`` are computed, but not returned."""
-    if evaluator.shared is not None:
-        return _print_checks(evaluator, limits)
+    signature = evaluator.signature
+    if evaluator.shared is not None and limits is not None and limits.cover(signature) and limits.cover_late(signature):
+        return [_print_call(evaluator, evaluator.shared, limits)], _name_result(evaluator)
     printer = _write_prologue(evaluator, limits)
     for name in beside:
         output = evaluator.output(name)
@@ -147,14 +148,16 @@ def _print_body(evaluator: Evaluator, limits: Limits | None, beside: Sequence[st
             raise FormulaError("a function of several numbers is printed as a table", place=evaluator.name)
 
 
-def _print_checks(evaluator: Evaluator, limits: Limits | None) -> tuple[list[str], str]:
-    """Return the lines of a function whose steps stand elsewhere."""
-    lines = _write_prologue(evaluator, limits, has_steps=False).lines
-    if evaluator.cancelled:
-        lines += ["    # What depends on this cancels out."]
-        lines += [f"    {name} = {size}" for name, size in evaluator.cancelled.items()]
-    lines += [f'    return compute({evaluator.name}, "_{evaluator.shared}", locals())']
-    return lines, "Cost" if isinstance(evaluator.result, OneCost) else "int"
+def _print_call(evaluator: Evaluator, steps: str, limits: Limits) -> str:
+    """Return the only line of a function whose checks stand in tables, and its steps with those of others."""
+    arguments = [evaluator.name, f'"_{steps}"', "locals()"]
+    arguments += [] if limits.has_architecture(evaluator.signature) else ["{}"]
+    arguments += [f"{name}={size}" for name, size in evaluator.cancelled.items()]
+    return f"    return compute({', '.join(arguments)})"
+
+
+def _name_result(evaluator: Evaluator) -> str:
+    return {OneCost: "Cost", StageCosts: "Stages"}.get(type(evaluator.result), "int")
 
 
 def _print_cost(
@@ -172,8 +175,8 @@ def _print_cost(
     printer.lines += [line] if fits else [f"    {start} Cost((", *fill_lines(names, " " * 8), "    ))"]
 
 
-def _write_prologue(evaluator: Evaluator, limits: Limits | None, *, has_steps: bool = True) -> StatementPrinter:
-    """Print the checks and the steps of a function; or of these only what the checks need."""
+def _write_prologue(evaluator: Evaluator, limits: Limits | None) -> StatementPrinter:
+    """Print the checks and the steps of a function."""
     printer = StatementPrinter()
     lines = printer.lines
     signature = evaluator.signature
@@ -185,6 +188,7 @@ def _write_prologue(evaluator: Evaluator, limits: Limits | None, *, has_steps: b
             lines += [f'    if {ROUTING} != "uniform":', f"        check_routing({ROUTING})"]
         for rule in signature.early_rules:
             lines += check_rule(rule, signature)
+    lines += [f"    {name} = {size}" for name, size in evaluator.cancelled.items()]
     first, rest = evaluator.split_steps()
     printer.assign_steps(first)
     for guard, formula in evaluator.guards.items():
@@ -197,6 +201,5 @@ def _write_prologue(evaluator: Evaluator, limits: Limits | None, *, has_steps: b
             lines += derive(parameter, parameter.derivation, signature)
     for rule in signature.late_rules:
         lines += check_rule(rule, signature)
-    if has_steps:
-        printer.assign_steps(rest)
+    printer.assign_steps(rest)
     return printer

@@ -9,6 +9,7 @@ from attrs import define
 
 from modelmeter.backends.python.runtime import _checks
 from modelmeter.core.size_rules import Rule
+from modelmeter.core.symbols import names_of
 from modelmeter.evaluators.package import EvaluatorPackage
 from modelmeter.evaluators.signature import Parameter, Signature
 
@@ -25,21 +26,29 @@ class Limits:
         What holds between two of them.
     constants
         The sizes of the architecture.
+    intermediates
+        What rules speak of that is no size of a caller, with the sizes that it is made of.
     """
 
     parameters: tuple[Parameter, ...]
     rules: tuple[Rule, ...]
     constants: Mapping[str, int]
+    intermediates: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def of(cls, package: EvaluatorPackage) -> Limits:
         """Return the limits of all sizes of a package: those of the model, and those that only layers have."""
+        spec = package.spec
         known = {size.name: size for size in package.sizes}
         layers = (size for layer in package.layers for size in layer.signature.parameters)
         return cls(
             parameters=(*known.values(), *{each.name: each for each in layers if each.name not in known}.values()),
-            rules=package.spec.rules,
-            constants=package.spec.architecture,
+            rules=spec.rules,
+            constants=spec.architecture,
+            intermediates={
+                name: tuple(spec.dimensions.sort(names_of(formula) - spec.architecture.keys()))
+                for name, formula in spec.derived_formulas.items()
+            },
         )
 
     @cached_property
@@ -51,6 +60,16 @@ class Limits:
     def sources(self) -> frozenset[str]:
         """The sizes from which others follow."""
         return frozenset(size.name for size in self.parameters if size.target is not None)
+
+    @cached_property
+    def derived(self) -> dict[str, tuple[str, str, int]]:
+        """Each size that may be left out: what it is then, the size that it follows from, and the default of this."""
+        defaults = {size.name: size.default for size in self.parameters}
+        return {
+            size.name: (size.derivation.formula, source := size.derivation.source or "", defaults.get(source, 0))
+            for size in self.parameters
+            if size.derivation is not None
+        }
 
     @cached_property
     def architecture(self) -> dict[str, int]:
@@ -76,4 +95,27 @@ class Limits:
             and all(size.minimum == self.minima.get(size.name, 1) for size in sizes)
             and all(size.name in self.sources for size in sizes if size.target is not None)
             and not any(size.name in self.sources for size in sizes if size.derivation is not None)
+        )
+
+    def cover_late(self, signature: Signature) -> bool:
+        """Tell whether these tables say what follows from the arguments of a function, and how it is checked."""
+        derived = {
+            size.name: (
+                derivation.formula,
+                derivation.source or "",
+                signature.default(derivation.source) if derivation.source else 0,
+            )
+            for size in signature.parameters
+            if (derivation := size.derivation) is not None
+        }
+        names = {size.name for size in signature.parameters}
+        intermediates = _checks.list_intermediates(self.intermediates, names)
+        rules = _checks.list_late_rules(
+            [(rule.a, rule.relation, rule.b) for rule in self.rules], names, {*derived, *intermediates},
+            self.architecture if self.has_architecture(signature) else {},
+        )  # fmt: skip
+        return (
+            derived.items() <= self.derived.items()
+            and rules == [(rule.a, rule.relation, rule.b) for rule in signature.late_rules]
+            and {name for a, _, b in rules for name in (a, b)} & self.intermediates.keys() <= {*signature.intermediates}
         )

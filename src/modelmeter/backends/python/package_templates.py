@@ -20,7 +20,7 @@ from modelmeter.backends.python.records import (
     write_literal,
     write_outline,
 )
-from modelmeter.core.metrics import FUSED_IO, METRICS
+from modelmeter.core.metrics import FUSED_IO, METRICS, PEAK
 from modelmeter.evaluators.package import list_sizes
 from modelmeter.evaluators.spec import PackageSpec
 from modelmeter.model.stages import TRAINING_STEP
@@ -57,9 +57,9 @@ class PackageTemplates:
         )
         self._environment.filters |= {
             "wrap": _wrap, "literal": write_literal, "long_literal": _long_literal, "import_from": _import_from,
-            "alike": _alike, "prefixed": _prefixed, "tuple_of": _tuple_of, "items": write_items,
-            "array_header": write_array_header, "dimension_record": write_dimension, "outline": write_outline,
-            "classes": list_classes,
+            "alike": _alike, "group_by_like": _group_by_like, "prefixed": _prefixed, "tuple_of": _tuple_of,
+            "items": write_items, "array_header": write_array_header, "dimension_record": write_dimension,
+            "outline": write_outline, "classes": list_classes,
         }  # fmt: skip
 
     def render(self, template: str, **values: object) -> str:
@@ -87,12 +87,10 @@ class PackageTemplates:
             "freeze": "_freeze",
             **{name: module for module, names in functions.items() for name in names},
         }
-        eager = [name for name in self._stages if name not in lazy]
         return self.render(
             "init.py.jinja",
             training=TRAINING_STEP,
-            eager=eager,
-            metric_names=[f"{stage}_{metric}" for stage in self._stages for metric in METRICS],
+            metric_names=[f"{stage}_{metric}" for stage in self._stages for metric in (*METRICS, FUSED_IO, PEAK)],
             held={
                 module: sorted((name for name, holder in lazy.items() if holder == module), key=_order)
                 for module in dict.fromkeys(lazy.values())
@@ -154,6 +152,15 @@ def _tuple_of(names: Iterable[str], indent: int = 0) -> str:
 
 def _prefixed(name: str, prefix: str) -> str:
     return prefix + name
+
+
+def _group_by_like(names: Iterable[str], likes: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """Return the functions that metrics are cut out of, each with the names of these."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        stage = next(stage for stage in likes if name.startswith(f"{stage}_"))
+        groups.setdefault(likes.get(name, likes[stage]), []).append(name)
+    return [*groups.items()]
 
 
 def _alike(names: Iterable[str], value: str) -> str:

@@ -10,9 +10,9 @@ from modelmeter.backends.python.array_function import find_likes, print_array_fu
 from modelmeter.backends.python.function import print_function, print_steps, print_table
 from modelmeter.backends.python.limits import Limits
 from modelmeter.backends.python.package_templates import PackageTemplates
-from modelmeter.core.metrics import FUSED_IO, METRICS
+from modelmeter.core.metrics import FUSED_IO, METRICS, PEAK
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue
-from modelmeter.evaluators.package import PEAKS, TRAFFIC, WHOLE_MODEL, EvaluatorPackage
+from modelmeter.evaluators.package import THIS_MODEL, WHOLE_MODEL, EvaluatorPackage
 from modelmeter.evaluators.server_steps import hide_step
 from modelmeter.evaluators.signature import Parameter, Signature
 from modelmeter.model.stages import REQUEST
@@ -44,13 +44,12 @@ _RUNTIME = (
 )
 """What all functions share, and what is behind arrays and frozen evaluators: it holds for any formulas."""
 
-_BY_TABLE = ("_all_stages.py", "_metrics.py", "_training.py", "general.py", "layers.py", "_peaks.py")
+_BY_TABLE = ("_stages.py", "general.py", "layers.py")
 """The modules whose functions have their checks written into them when they are first called, as those of tables."""
 
 _STEPS = {
     WHOLE_MODEL: "Return all metrics of stages and of layers that are whole models, of any architecture.",
-    PEAKS: "Return the peaks of all stages.",
-    TRAFFIC: "Return ``fused_io_bytes`` of all stages.",
+    THIS_MODEL: "Return all metrics of stages, of the request and of a training step, of this architecture.",
 }
 """What functions of shared steps return."""
 
@@ -99,45 +98,34 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
     steps = {
         name: print_steps(name, program, spec.dimensions, _STEPS[name]) for name, program in package.shared.items()
     }
-    of_stages = {stage: _name_like(stage, package) for stage in package.stage_names}
-    likes = {
-        "_metrics": of_stages,
-        "_peaks": _find_likes(package.peaks, package),
-        "_traffic": of_stages,
-        "_training": {name: name for name in _names_of(package.training)},
-    }
-    names = {
-        "_all_stages": ["Stages", package.all_stages.name],
-        "_metrics": [
-            REQUEST, *(f"{stage}_{metric}" for stage in package.stage_names for metric in METRICS),
-            *_names_of(package.derived),
-        ],
-        "_peaks": _names_of(package.peaks),
-        "_traffic": _names_of(package.traffic),
-        "_training": [
-            f"{name}{part}" for name in _names_of(package.training) for part in ("", *(f"_{each}" for each in METRICS))
-        ],
+    likes = {name: _name_like(name, package) for name in _names_of(stages)} | {
+        name: like for name, like in _find_likes(package.peaks, package).items()
+        if like != _name_like(name.removesuffix(f"_{PEAK}"), package)
     }  # fmt: skip
-    names = {module: listed for module, listed in names.items() if listed}
+    held = [evaluator.name for evaluator in _list_modules(package)["_stages.py"]]
+    cut = [*(f"{stage}_{metric}" for stage in _names_of(stages) for metric in METRICS), *_names_of(package.traffic)]
+    cut += [name for name in _names_of(package.peaks) if name not in held]
+    names = {"_stages": ["Stages", *held], "_metrics": [REQUEST, *cut]}
+    aliases = {old: new for old, new in package.aliases.items() if not old.endswith(FUSED_IO)}
+    names_of_fused = {
+        name: [f"{name}_{FUSED_IO}", *(f"{old}_{FUSED_IO}" for old, new in aliases.items() if new == name)]
+        for name in (layer.public_name for layer in spec.layers)
+    }
     templates = PackageTemplates(spec, package.stage_names)
     files = {
         f"{module}.py": templates.functions(
             f"{module}.py",
             functions.get(f"{module}.py", []),
-            likes=likes.get(module),
+            likes=likes,
+            cut=cut,
             steps=steps.get(module.strip("_")),
             metrics=METRICS,
             sizes=_list_layer_sizes(package),
-            aliases=package.aliases,
+            aliases=aliases,
+            names_of_fused=names_of_fused,
         )
-        # A model without sizes of its own that follow from others has no function there, but its metrics.
-        for module in dict.fromkeys(
-            (
-                *(path.removesuffix(".py") for path in functions), "_metrics", "_peaks", "_traffic",
-                "_whole_model",
-            )
-        )
-    }  # fmt: skip
+        for module in (*(path.removesuffix(".py") for path in functions), "_metrics", "_whole_model", "_this_model")
+    }
     if package.server_steps:
         server_steps = [print_function(hide_step(evaluator)) for evaluator in package.server_steps]
         files["_server.py"] = templates.functions("_server.py", server_steps, defaults=spec.defaults)
@@ -145,13 +133,9 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
     files["breakdown.py"] = templates.functions(
         "breakdown.py", [print_table(table, limits) for table in tables], modules=package.modules, tables=tables
     )
+    of_costs = {f"{stage}_{metric}" for stage in _names_of(stages) for metric in METRICS}
     holders = {
-        "_stages": tuple(name for name in package.stage_names if name != REQUEST),
-        "_all_stages": (package.all_stages.name,),
-        **({"_training": _names_of(package.training)} if package.training else {}),
-        "_peaks": _names_of(package.peaks),
-        "_metrics": (REQUEST, *_names_of(package.derived)),
-        "_traffic": _names_of(package.traffic),
+        module: [name for name in listed if name not in {"Stages", *of_costs}] for module, listed in names.items()
     }
     files["_formulas.py"] = templates.render(
         "formulas.py.jinja", holders=holders, costs=[evaluator.name for evaluator in stages]
@@ -183,15 +167,13 @@ def _list_modules(package: EvaluatorPackage) -> dict[str, tuple[Evaluator, ...]]
         package.all_stages,
         summary=package.all_stages.summary.replace("request.", "request, in less time than one by one."),
     )
-    like_costs = _find_likes(package.peaks, package)
+    likes = _find_likes(package.peaks, package)
+    peaks = [peak for peak in package.peaks if peak.name not in likes]
+    stages = [stage for stage in package.stages if stage.name != REQUEST]
     return {
-        "_stages.py": tuple(stage for stage in package.stages if stage.name != REQUEST),
-        "_all_stages.py": (at_once,),
-        "_metrics.py": package.derived,
-        **({"_training.py": package.training} if package.training else {}),
+        "_stages.py": (*stages, at_once, *package.training, *package.derived, *peaks),
         "general.py": tuple(each for each in package.general if isinstance(each.result, OneCost)),
         "layers.py": tuple(each for each in package.layers if isinstance(each.result, OneCost)),
-        "_peaks.py": tuple(each for each in package.peaks if each.name not in like_costs),
     }
 
 

@@ -1,9 +1,9 @@
 """The checks of sizes as text: what each size and each pair of them has to be stands once, in ``_limits``.
 
-A function that begins with ``check`` has these checks written into its text before it runs.
+A function that calls ``check`` or ``compute`` has these checks written into its text before it runs.
 """
 
-from ._limits import ARCHITECTURE, MINIMA, RULES, SOURCES
+from ._limits import ARCHITECTURE, DERIVED, INTERMEDIATES, MINIMA, RULES, SOURCES
 from ._runtime import Cost
 
 TYPE_CHECKING = False
@@ -15,12 +15,22 @@ if TYPE_CHECKING:
 ROUTING = "expert_routing"
 _START = "    if (found := check("
 _END = "        return found\n"
+COMPUTE = "    return compute("
+"""How a function ends whose steps stand elsewhere."""
+
 MAKE_COST = "make_cost(locals())"
 """How such a function returns its metrics: by name, where they are not written out."""
 
 
 def expand_checks(text: str, defaults: "Mapping[str, object]") -> str:
     """Return the text of a function with its checks written out; ``defaults`` are those of its arguments."""
+    body, compute, call = text.partition(COMPUTE)
+    if compute:
+        name, _, _, *rest = call.removesuffix(")").split(", ")
+        constants = {} if "{}" in rest else ARCHITECTURE
+        cancelled = [f"    {size.replace('=', ' = ')}\n" for size in rest if size != "{}"]
+        checks = [write_checks(name, defaults, constants), *cancelled, write_late_checks(defaults, constants)]
+        return "".join([body, *checks, compute, call])
     start = text.find(_START)
     if start < 0:
         return text
@@ -58,6 +68,49 @@ def write_checks(function: str, defaults: "Mapping[str, object]", constants: "Ma
     for a, relation, b in list_rules(RULES, names, late, constants):
         lines += write_rule(a, relation, b, names, constants)
     return "".join(f"{line}\n" for line in lines)
+
+
+def write_late_checks(defaults: "Mapping[str, object]", constants: "Mapping[str, int]") -> str:
+    """Return the lines that fill in what follows from other sizes, and check what depends on it.
+
+    ``INTERMEDIATES`` that they speak of have to be there.
+    """
+    late = [name for name, default in defaults.items() if default is None and name not in SOURCES]
+    lines = []
+    for name in late:
+        lines += write_derivation(name, *DERIVED[name], MINIMA.get(name, 1))
+    names = {*defaults} - {ROUTING}
+    for a, relation, b in list_late_rules(RULES, names, {*late, *list_intermediates(INTERMEDIATES, names)}, constants):
+        lines += write_rule(a, relation, b, names, constants)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def write_derivation(name: str, formula: str, source: str, default: int, minimum: int) -> list[str]:
+    """Return what fills in a size that is not given, or else compares it with what it would follow from.
+
+    Parameters
+    ----------
+    formula
+        What it is where it is not given.
+    source, default
+        The size in it that is there for nothing else, with its default; the source is empty where there is none.
+    """
+    check = [
+        f"    if not (type({name}) is int and {write_range(name, minimum)}):",
+        f'        {name} = check_size("{name}", {name}, {minimum})',
+    ]
+    if not source:
+        return [f"    if {name} is None:", f"        {name} = {formula}", f"    el{check[0].lstrip()}", check[1]]
+    return [
+        f"    if {name} is None:",
+        f"        if {source} is None:",
+        f"            {source} = {default}",
+        f"        {name} = {formula}",
+        "    else:",
+        *(f"    {line}" for line in check),
+        f"        if {source} is not None and {name} != {formula}:",
+        f'            raise contradiction("{name}", {name}, "{formula}", {formula})',
+    ]
 
 
 def list_minima(sizes: "Mapping[str, int]", sources: "Collection[str]") -> list[str]:
@@ -106,6 +159,23 @@ def list_rules(
         (a, relation, b)
         for a, relation, b in rules
         if (isinstance(a, int) or a in known) and b in known and (a in given or b in given)
+    ]
+
+
+def list_intermediates(intermediates: "Mapping[str, tuple[str, ...]]", names: "Collection[str]") -> list[str]:
+    """Return what is no size of a caller, but made of sizes with these names."""
+    return [name for name, sizes in intermediates.items() if {*sizes} <= {*names}]
+
+
+def list_late_rules(
+    rules: "Iterable[Rule]", names: "Iterable[str]", late: "Collection[str]", constants: "Mapping[str, int]"
+) -> "list[Rule]":
+    """Return the rules of sizes that follow from others, and of what is no size of a caller."""
+    known = {*names, *late, *constants}
+    return [
+        (a, relation, b)
+        for a, relation, b in rules
+        if (isinstance(a, int) or a in known) and b in known and (a in late or b in late)
     ]
 
 

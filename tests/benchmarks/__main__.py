@@ -6,7 +6,15 @@ import json
 from pathlib import Path
 
 from rich.console import Console
-from tests.benchmarks import array_evaluators, compile_parts, frozen, imports, scalar_evaluators, sweeps
+from tests.benchmarks import (
+    array_evaluators,
+    compile_parts,
+    compiled_folders,
+    frozen,
+    imports,
+    scalar_evaluators,
+    sweeps,
+)
 from tests.benchmarks.gates import check_gates
 from tests.benchmarks.tables import Table
 
@@ -17,7 +25,7 @@ def main() -> None:
     """Run, print and write every benchmark."""
     console = Console()
     tables: list[Table] = []
-    for benchmark in (compile_parts, imports, scalar_evaluators, frozen, array_evaluators, sweeps):
+    for benchmark in (compile_parts, imports, compiled_folders, scalar_evaluators, frozen, array_evaluators, sweeps):
         with console.status(benchmark.__doc__ or ""):
             tables.append(benchmark.run())
         console.print(tables[-1].to_markdown(), markup=False, highlight=False, soft_wrap=True)

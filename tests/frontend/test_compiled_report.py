@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ def test_weights_of_other_widths_and_the_batch_that_fits(folder: Path, tmp_path:
     printed = run(
         "report", "--model", str(folder), "--out", str(tmp_path / "other"), "seq_len=2011", "max_new_tokens=2"
     )
+    assert re.search(r"^logits of the last position: \d\.\d\d MiB at the peak, fits", printed, re.MULTILINE)
     words = "most prompts that fit at once: "
     fits = int(printed.partition(words)[2].partition(" ")[0].replace(",", ""))
     costs = load_costs(NAME)

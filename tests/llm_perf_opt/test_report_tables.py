@@ -70,6 +70,27 @@ def test_memory_has_a_column_for_each_choice_of_logits() -> None:
     )
 
 
+def test_memory_of_a_small_model_has_units() -> None:
+    """1,536 bytes are 1.5 KiB; 3 MiB and 102 KiB are 3.10 MiB, less than a tenth of a GiB; 8 GiB are 8."""
+    small = MemoryNeed(
+        logits_tokens=1, seq_len=1009, weight_bytes=3 * 2**20, kv_cache_bytes=1536, activation_bytes=2**40,
+        peak_activation_bytes=101 * 2**10 - 512, memory_bytes=9 * 2**30,
+        reserve=MemoryReserve(reserve_gib=1.0, reason="one"),
+    )  # fmt: skip
+    table = tables.memory_table([small])
+    assert table.headers == ("in memory", "logits of the last position")
+    assert [row[1] for row in table.rows[:6]] == [
+        "3.00 MiB",
+        "1.50 KiB",
+        "100.50 KiB",
+        "3.10 MiB",
+        "9.00 GiB",
+        "1.00 GiB",
+    ]
+    assert tables.format_memory(102) == "102 B"
+    assert tables.format_memory(-(2**27)) == "-0.12 GiB"
+
+
 def test_categories_are_the_slowest_first() -> None:
     rows = [make_operator(), make_operator(category_id="other", io_bits=9, time_ms=1000.0, bound_by="memory")]
     table = tables.category_table(rows, {"linear": "Linear", "other": "Others"}, 2000.0)

@@ -248,6 +248,8 @@ class TestChoice:
         assert str(unknown.exception) == "no such typesetter; expected tex or typst; found word"
         alone = CliRunner().invoke(app, ["publish", "--typesetter", "tex", "--out", str(tmp_path / "site")])
         assert "only a book has a typesetter" in str(alone.exception)
+        both = CliRunner().invoke(app, ["publish", "--book", str(target), "--out", str(tmp_path / "site")])
+        assert f"one by one; found --book {target} and --out {tmp_path / 'site'}" in str(both.exception)
         assert not list(tmp_path.iterdir())
 
 
@@ -270,16 +272,16 @@ class TestFiles:
             monkeypatch.setitem(typesetters.TYPESETTERS, typesetter, chosen)
 
         write(TINY[typesetter])
-        target = tmp_path / "new/book.pdf"
+        target, name = tmp_path / "new/book.pdf", TYPESETTERS[typesetter].name
         command = ["publish", "--book", str(target), "--typesetter", typesetter]
         checked = CliRunner().invoke(app, [*command, "--check"])
         assert "the book is not the one that the formulas have" in str(checked.exception)
         assert not target.parent.exists()
         written = CliRunner().invoke(app, command)
-        assert (written.exit_code, written.output) == (0, f"{target}: 0.0 MB, written\n")
+        assert (written.exit_code, written.output) == (0, f"{target}: 0.0 MB, set by {name}, written\n")
         content = target.read_bytes()
         checked = CliRunner().invoke(app, [*command, "--check"])
-        assert (checked.exit_code, checked.output) == (0, f"{target}: 0.0 MB, current\n")
+        assert (checked.exit_code, checked.output) == (0, f"{target}: 0.0 MB, set by {name}, current\n")
         assert target.read_bytes() == content
         write(TINY[typesetter].replace("first", "second"))
         checked = CliRunner().invoke(app, [*command, "--check"])

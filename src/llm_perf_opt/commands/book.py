@@ -35,7 +35,7 @@ def publish_book(
     from llm_perf_opt.commands.verify import EVIDENCE_FILE
     from llm_perf_opt.terminal import print_lines, show_progress
 
-    choose_typesetter(typesetter)  # before seconds of work
+    chosen_typesetter = choose_typesetter(typesetter)  # before seconds of work
     before = _read_target(target)
     shipped = FOLDER / EVIDENCE_FILE
     # As in the site: it is of the shipped model, and of the general layers it speaks of that one.
@@ -57,7 +57,8 @@ def publish_book(
             begin("write the book")
             with replace_files("the book", makes_folders=True) as open_file, open_file(target) as file:
                 file.write(content)
-    print_lines(f"{target}: {len(content) / 1e6:.1f} MB, {'current' if check else 'written'}")
+    state = "current" if check else "written"
+    print_lines(f"{target}: {len(content) / 1e6:.1f} MB, set by {chosen_typesetter.name}, {state}")
 
 
 def make_book(

@@ -40,7 +40,9 @@ _SEPARATE: Final = (PEAK, "fused_io_bytes")
 
 
 def publish(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the site goes.")] = FOLDER,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help=f"Where the site goes; else {FOLDER}.")
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail if a file of the site in DIR would change or go.")
     ] = False,
@@ -66,6 +68,11 @@ def publish(
 ) -> None:
     """Publish the formulas as a static site, or as a book."""
     if book is not None:
+        if out is not None:
+            raise OutputError(
+                "a book and a site are written one by one", found=f"--book {book} and --out {out}",
+                remedy="run the command once with --book and once with --out",
+            )  # fmt: skip
         from llm_perf_opt.commands.book import publish_book
 
         publish_book(book, check=check, studies=studies, evidence=evidence, graph=graph, model=model,
@@ -73,6 +80,7 @@ def publish(
         return
     if typesetter is not None:
         raise OutputError("only a book has a typesetter", found=typesetter, remedy="name the book: --book FILE")
+    out = FOLDER if out is None else out
     from llm_perf_opt.commands.sources import compile_graph, read_graph
     from llm_perf_opt.reporting.folder import check_folder, write_folder
     from llm_perf_opt.terminal import print_lines, show_progress

@@ -71,16 +71,16 @@ def _describe_calls(report: Report) -> str:
 
 
 def _print_memory(needs: Sequence[MemoryNeed], calls: str) -> None:
-    gib, card = report_tables.format_gibibytes, needs[0]
+    gib, show, card = report_tables.format_gibibytes, report_tables.format_memory, needs[0]
     print_lines(
         f"\nmemory: {gib(card.usable_bytes)} GiB usable ({gib(card.memory_bytes)} less a reserve of "
         f"{gib(card.reserve.reserve_bytes)}){calls}"
     )
     for need in needs:
-        headroom = f"with {gib(need.headroom_bytes)} GiB of headroom"
+        headroom = f"with {show(need.headroom_bytes)} of headroom"
         print_lines(
-            f"{need.words}: {gib(need.total_bytes)} GiB at the peak, {need.verdict}, "
-            f"{headroom if need.fits else f'{gib(-need.headroom_bytes)} GiB short'}"
+            f"{need.words}: {show(need.total_bytes)} at the peak, {need.verdict}, "
+            f"{headroom if need.fits else f'{show(-need.headroom_bytes)} short'}"
         )
 
 

@@ -179,7 +179,7 @@ def _environment() -> Environment:
         time=tables.format_time,
         share=tables.format_share,
         quantity=lambda count, unit: f"{format_quantity(count, unit)} ({format_integer(count)})",
-        gibibytes=tables.format_gibibytes,
+        memory=tables.format_memory,
         rate=_format_rate,
         bits=tables.format_bits,
     )

@@ -105,7 +105,7 @@ def operator_table(operators: Sequence[OperatorCost], names: Mapping[str, str], 
 
 
 def memory_table(needs: Sequence[MemoryNeed]) -> Table:
-    """Return what stands in memory in GiB, in a column for each choice of the positions that get logits."""
+    """Return what stands in memory, in a column for each choice of the positions that get logits."""
     sizes: tuple[tuple[str, Callable[[MemoryNeed], int]], ...] = (
         ("weights", lambda need: need.weight_bytes),
         ("KV cache at the end", lambda need: need.kv_cache_bytes),
@@ -116,9 +116,12 @@ def memory_table(needs: Sequence[MemoryNeed]) -> Table:
         ("usable: the card less the reserve", lambda need: need.usable_bytes),
         ("headroom, below 0 where memory is missing", lambda need: need.headroom_bytes),
     )
+    # In one unit, unless that would leave nothing of what a small model takes.
+    is_small = any(0 < size_of(need) < 2**30 // 100 for need in needs for _, size_of in sizes[:4])
+    show = format_memory if is_small else format_gibibytes
     return Table(
-        headers=("in memory, in GiB", *(need.words for need in needs)),
-        rows=tuple((name, *(format_gibibytes(size_of(need)) for need in needs)) for name, size_of in sizes),
+        headers=("in memory" if is_small else "in memory, in GiB", *(need.words for need in needs)),
+        rows=tuple((name, *(show(size_of(need)) for need in needs)) for name, size_of in sizes),
     )
 
 
@@ -185,6 +188,14 @@ def format_time(milliseconds: float) -> str:
 def format_gibibytes(count: int) -> str:
     """Return bytes in units of 2^30."""
     return f"{count / 2**30:.2f}"
+
+
+def format_memory(count: int) -> str:
+    """Return bytes with a unit: GiB, or where there are less than a tenth of one, what they are a tenth of or more."""
+    for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if 10 * abs(count) >= 2**power:
+            return f"{count / 2**power:,.2f} {unit}"
+    return f"{count} B"
 
 
 def format_share(share: float) -> str:

@@ -184,10 +184,12 @@ def _print(found: Comparison) -> None:
         comparison_page.describe_times(found),
         *found.notes,
         comparison_page.FRONTIERS,
+        *([comparison_page.DOLLAR_FRONTIERS] if found.dollar_frontiers else []),
     ):
         print_lines(f"{words}\n")
     if len(found.request.models) <= _MOST_IN_SENTENCES:
         print_lines("\n".join(comparison_page.list_frontiers(found)))
+        print_lines("\n".join(f"{each.page[0]}x{each.page[1]}: {each.sentence}" for each in found.dollar_frontiers))
         return
-    for title, table in comparison_page.list_frontier_tables(found):
+    for title, table in (*comparison_page.list_frontier_tables(found), *comparison_page.list_dollar_tables(found)):
         console.print(table.to_rich(title), "", sep="\n")

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from llm_perf_opt.comparison.dollars import DollarFrontier, find_dollar_frontiers
 from llm_perf_opt.comparison.frontier import Frontier, find_frontiers
 from llm_perf_opt.planning.mix import PageMix
 from llm_perf_opt.planning.notes import find_length_note
@@ -108,11 +109,14 @@ class Comparison:
         By page, then by model, in the order in which they were named.
     frontiers
         Where one costs less than another over the output, page by page and pair by pair.
+    dollar_frontiers
+        Where one costs fewer dollars than another on full cards, as far as was looked.
     """
 
     request: ComparisonRequest
     rows: tuple[ModelOnPage, ...]
     frontiers: tuple[Frontier, ...] = field(factory=tuple)
+    dollar_frontiers: tuple[DollarFrontier, ...] = field(factory=tuple)
 
     @property
     def notes(self) -> list[str]:
@@ -132,6 +136,7 @@ def compare_models(request: ComparisonRequest, begin: Callable[[str], object] = 
     check_named(request.models, request.pages)
     rows: list[ModelOnPage] = []
     frontiers: list[Frontier] = []
+    dollar_frontiers: list[DollarFrontier] = []
     for page in request.pages:
         here = []
         for label in request.models:
@@ -139,8 +144,12 @@ def compare_models(request: ComparisonRequest, begin: Callable[[str], object] = 
             here.append(_look(request, label, page))
         begin("find the frontiers")
         frontiers += find_frontiers(page, [(row.label, row.mix.model.model, list_page_sizes(row.mix)) for row in here])
+        begin("look for the frontiers of dollars")
+        dollar_frontiers += find_dollar_frontiers(page, [(row.label, row.plan.chosen.setup) for row in here])
         rows += here
-    return Comparison(request=request, rows=tuple(rows), frontiers=tuple(frontiers))
+    return Comparison(
+        request=request, rows=tuple(rows), frontiers=tuple(frontiers), dollar_frontiers=tuple(dollar_frontiers)
+    )
 
 
 def find_refusals(request: ComparisonRequest) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llm_perf_opt.comparison.compare import Comparison, ModelOnPage
+from llm_perf_opt.comparison.dollars import DollarFrontier
 from llm_perf_opt.comparison.frontier import Frontier
 from llm_perf_opt.planning.document import estimated, exact, write_rational
 
@@ -24,6 +25,7 @@ def to_document(found: Comparison) -> dict[str, Any]:
         "pages": [_describe_row(row) for row in found.rows],
         **({"notes": found.notes} if found.notes else {}),
         "frontiers": [_describe_frontier(each) for each in found.frontiers],
+        "dollar_frontiers": [_describe_dollars(each) for each in found.dollar_frontiers],
     }
 
 
@@ -56,4 +58,14 @@ def _describe_frontier(each: Frontier) -> dict[str, Any]:
         "holds_for": [each.first, each.last],
         "sentence": each.sentence,
         "statement": each.statement.to_json(),
+    }
+
+
+def _describe_dollars(each: DollarFrontier) -> dict[str, Any]:
+    return {
+        "kind": each.kind,
+        "page": {"width": each.page[0], "height": each.page[1]},
+        "models": [each.one, each.other],
+        "cheaper": [{"output_tokens": [span.first, span.last], "model": span.cheaper or None} for span in each.spans],
+        "sentence": each.sentence,
     }

@@ -92,6 +92,12 @@ FRONTIERS: Final = (
     "operators, and dollars are those of full cards, where pages share these reads: another model can be cheaper there."
 )
 
+DOLLAR_FRONTIERS: Final = (
+    "Dollars of full cards have no certificate: prices are compared at 1, 2, 4 and so on up to 16,384 text tokens, and "
+    "halfway between two whose order differs, until they are neighbours. That one model is cheaper is as wrong as the "
+    "times are: near a border either may be."
+)
+
 
 def list_frontiers(found: Comparison) -> Iterator[str]:
     """Yield the frontiers as sentences, page by page: each pair from the side that says more."""
@@ -116,6 +122,22 @@ def list_frontier_tables(found: Comparison) -> Iterator[tuple[str, Table]]:
             rows = tuple((one, *(conditions.get((one, other), "") for other in labels)) for one in labels)
             title = f"{page[0]}x{page[1]}: a row {words} than a column, by text tokens"
             yield title, Table(headers=("", *labels), rows=rows, text_columns=1)
+
+
+def list_dollar_tables(found: Comparison) -> Iterator[tuple[str, Table]]:
+    """Yield, page by page, a title and a table: when a row's model costs fewer dollars than a column's."""
+    labels = [row.label for row in found.rows if row.page == found.request.pages[0]]
+    for page, kind in dict.fromkeys((each.page, each.kind) for each in found.dollar_frontiers):
+        conditions = {
+            pair: each.condition(pair[0])
+            for each in found.dollar_frontiers
+            if (each.page, each.kind) == (page, kind)
+            for pair in ((each.one, each.other), (each.other, each.one))
+        }
+        rows = tuple((one, *(conditions.get((one, other), "") for other in labels)) for one in labels)
+        by = "by the bound" if kind == "bound" else "as estimated"
+        title = f"{page[0]}x{page[1]}: a row costs fewer dollars than a column on full cards, {by}, by text tokens"
+        yield title, Table(headers=("", *labels), rows=rows, text_columns=1)
 
 
 def render_page(found: Comparison) -> str:
@@ -143,6 +165,10 @@ def _render_page(found: Comparison) -> Iterator[str]:
         f"is proved by a certificate, which was replayed; `comparison.json` has them. {FRONTIERS}"
     )
     for title, table in list_frontier_tables(found):
+        yield from ("", f"**{title}.**", "", table.to_markdown())
+    if found.dollar_frontiers:
+        yield from ("", "### Dollars", "", DOLLAR_FRONTIERS)
+    for title, table in list_dollar_tables(found):
         yield from ("", f"**{title}.**", "", table.to_markdown())
 
 

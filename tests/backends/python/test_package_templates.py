@@ -43,7 +43,8 @@ def test_no_names_are_an_empty_tuple_and_one_name_is_a_tuple() -> None:
     text = make_templates().render("formulas.py.jinja", holders={"_stages": ["vision"]}, costs=[])
     assert "\nCOSTS = ()\n" in text
     (holders,) = [node.value for node in ast.parse(text).body if isinstance(node, ast.AnnAssign)]
-    assert holders is not None and ast.literal_eval(holders) == {"_stages": ("vision",)}
+    assert holders is not None
+    assert ast.literal_eval(holders) == {"_stages": ("vision",)}
 
 
 def test_what_is_not_loaded_at_once_is_found_by_its_name() -> None:

@@ -7,7 +7,7 @@ from attrs import evolve, frozen
 
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.totals import StageRule, close_loop, sum_over_steps
-from modelmeter.core.cost import Cost, Operator, Precision, Work, bits_to_bytes
+from modelmeter.core.cost import FLOAT32_BITS, Cost, Operator, Precision, Work, bits_to_bytes
 from modelmeter.core.functions import Size
 from modelmeter.model.loop import Loop
 
@@ -82,11 +82,13 @@ def list_states(model: BoundModule, stage_of: StageRule, loop: Loop | None = Non
     for bound in model.walk():
         for call in bound.list_calls():
             layer = call.layer
-            held = (bound.count * layer.own_parameters, bound.count * layer.own_kv_elements)
+            held = tuple(
+                bound.count * size for size in (layer.own_parameters, layer.own_kv_elements, layer.own_state_elements)
+            )
             key = (stage_of(call.run, bound.node.path), bound.node.path)
-            if key in rows or held == (0, 0):
+            if key in rows or held == (0, 0, 0):
                 continue  # a module called twice holds its parameters once
-            cached = bits_to_bytes(held[1] * precision.kv_bits)
+            cached = bits_to_bytes(held[1] * precision.kv_bits + held[2] * FLOAT32_BITS)
             rows[key] = StateRow(
                 stage=key[0],
                 path=key[1],

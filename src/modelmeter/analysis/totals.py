@@ -60,6 +60,7 @@ class _Tally:
     unfused: Work = Work()
     parameters: Size = 0
     kv_elements: Size = 0
+    state_elements: Size = 0
 
     def __add__(self, other: _Tally) -> _Tally:
         return _Tally(
@@ -67,10 +68,14 @@ class _Tally:
             unfused=self.unfused + other.unfused,
             parameters=self.parameters + other.parameters,
             kv_elements=self.kv_elements + other.kv_elements,
+            state_elements=self.state_elements + other.state_elements,
         )
 
     def to_cost(self, stage: str, loop: Loop | None) -> Cost:
-        cost = Cost.of(work=self.work, parameters=self.parameters, kv_elements=self.kv_elements, precision=Precision())
+        cost = Cost.of(
+            work=self.work, parameters=self.parameters, kv_elements=self.kv_elements, precision=Precision(),
+            state_elements=self.state_elements,
+        )  # fmt: skip
         return close_loop(cost, loop) if loop is not None and stage == loop.stage else cost
 
     def to_fused_io(self, stage: str, loop: Loop | None) -> Size:
@@ -233,6 +238,7 @@ def _tally_modules(bound: BoundModule, stage_of: StageRule, tallies: dict[str, d
             # Parameters and cache are states: they stand once, however many calls there are.
             parameters=bound.count * calls[0].layer.own_parameters,
             kv_elements=bound.count * calls[0].layer.own_kv_elements,
+            state_elements=bound.count * calls[0].layer.own_state_elements,
         )
         for call in calls:
             operators = call.own_operators()

@@ -39,8 +39,8 @@ class Precision:
 class Elements:
     """Numbers of elements by what stores them.
 
-    Activations, parameters, the KV cache, 64-bit indices, and float32 whatever the activations are; and bytes, as of
-    booleans: a 32-bit integer is four.
+    Activations, parameters, the KV cache, 64-bit indices, and float32 whatever the activations are; bytes, as of
+    booleans (a 32-bit integer is four); and states that are cached in float32.
     """
 
     activation: Size = 0
@@ -49,6 +49,7 @@ class Elements:
     index: Size = 0
     float32: Size = 0
     byte: Size = 0
+    state: Size = 0
 
     def __add__(self, other: Elements) -> Elements:
         return Elements(**{kind: getattr(self, kind) + getattr(other, kind) for kind in KINDS})
@@ -70,7 +71,7 @@ class Elements:
     @property
     def floats(self) -> Elements:
         """The floating-point numbers among them that a forward makes or learns: all but indices and the cache."""
-        return evolve(self, kv=0, index=0, byte=0)
+        return evolve(self, kv=0, index=0, byte=0, state=0)
 
     def to_bits(self, precision: Precision) -> Size:
         """Return the bits of these elements."""
@@ -81,6 +82,7 @@ class Elements:
             + self.index * INDEX_BITS
             + self.float32 * FLOAT32_BITS
             + self.byte * 8
+            + self.state * FLOAT32_BITS
         )
 
     def to_bytes(self, precision: Precision) -> Size:
@@ -169,10 +171,11 @@ class Operator:
     @property
     def without_cache(self) -> Operator:
         """The operator in training, where keys and values are activations, and nothing is appended to a cache."""
-        if self.writes.kv != 0:
+        if self.writes.kv != 0 or self.writes.state != 0:
             return evolve(self, reads=Elements(), writes=Elements())
         reads = self.reads
-        return evolve(self, reads=evolve(reads, activation=reads.activation + reads.kv, kv=0))
+        floats = {"activation": reads.activation + reads.kv, "float32": reads.float32 + reads.state}
+        return evolve(self, reads=evolve(reads, **floats, kv=0, state=0))
 
     def scale(self, factor: Size) -> Operator:
         """Return what ``factor`` calls of the operator do; 0 where it does not run."""
@@ -267,19 +270,21 @@ class Cost:
         return {metric: self[metric] for metric in METRICS}
 
     @classmethod
-    def of(cls, *, work: Work, parameters: Size, kv_elements: Size, precision: Precision) -> Cost:
-        """Return the metrics of ``work`` by a module of ``parameters`` that caches ``kv_elements``.
+    def of(
+        cls, *, work: Work, parameters: Size, kv_elements: Size, precision: Precision, state_elements: Size = 0
+    ) -> Cost:
+        """Return the metrics of ``work`` by a module of ``parameters`` that caches ``kv_elements``, and states.
 
         Activations are what operators write, the cache apart: it is a state of its own.
         """
-        activations = evolve(work.writes, weight=0, kv=0)
+        activations = evolve(work.writes, weight=0, kv=0, state=0)
         return cls(
             tensor_core_flops=work.tensor_core_flops,
             cuda_core_flops=work.cuda_core_flops,
             io_bytes=(work.reads + work.writes).to_bytes(precision),
             weight_bytes=bits_to_bytes(parameters * precision.weight_bits),
             activation_bytes=activations.to_bytes(precision),
-            kv_cache_bytes=bits_to_bytes(kv_elements * precision.kv_bits),
+            kv_cache_bytes=bits_to_bytes(kv_elements * precision.kv_bits + state_elements * FLOAT32_BITS),
         )
 
 

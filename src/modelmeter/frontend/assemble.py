@@ -13,8 +13,11 @@ from transformers import PreTrainedConfig
 
 from modelmeter.core.functions import Size, differs, equals
 from modelmeter.frontend.borders import trace_within
+from modelmeter.frontend.cached_states import find_shortest
 from modelmeter.frontend.cards.card import DEFAULT_CLASS, Card
+from modelmeter.frontend.chunks import WHOLE, Chunks, check_filled, describe_chunks, list_filled, trace_in_chunks
 from modelmeter.frontend.definition import (
+    PREFILL,
     TEXT_DIMENSIONS,
     TEXT_STAGES,
     VISION,
@@ -83,19 +86,26 @@ def trace_model(
             )
         runs[VISION] = TracedRun(stage=make_vision_stage(tower), forwards=(forward,))
     shapes, learned = learn_stages(build_shallow(depth))
+    shortest = find_shortest(() if shape is None else shape.states for shape in shapes)
     windows = find_windows(config)
 
-    def trace_text(longest: int | None) -> dict[str, TracedRun]:
+    def trace_stages(longest: int | None, chunks: Chunks) -> dict[str, TracedRun]:
         found = {}
+        full = cut_windows(windows, longest)
         for name, stage in list_stages(shapes).items():
             begin(f"trace {name}")
-            forwards = trace_parts(depth, split_stage(name, stage, shapes, cut_windows(windows, longest), longest))
+            parts = split_stage(name, stage, shapes, full, longest, chunks)
+            forwards = trace_parts(depth, parts, chunks=chunks if name == PREFILL else WHOLE)
             found[name] = TracedRun(stage=TEXT_STAGES[name], forwards=forwards)
         return found
 
-    longest, traced_text = trace_within(config, {TEXT_DIMENSIONS.symbol("seq_len"): 0, CACHED: 1}, trace_text)
+    longest, (chunks, traced_text) = trace_within(
+        config,
+        {TEXT_DIMENSIONS.symbol("seq_len"): 0, CACHED: 1},
+        lambda most: trace_in_chunks(lambda chunks: trace_stages(most, chunks)),
+    )
     runs |= traced_text
-    windows = cut_windows(windows, longest)
+    windows = evolve(cut_windows(windows, longest), chunks=chunks.lengths)
     begin("read the module graph")
     graph, unused = trace_graph(model, depth, tower)
     left_out = sum(count_own_parameters(model).values()) - graph.root.parameter_count
@@ -107,7 +117,9 @@ def trace_model(
         graph=graph,
         traced_paths={node.path: tuple(list_members(graph, node, depth)) for node in graph.walk()},
         runs=runs,
-        dimensions=limit_context(TEXT_DIMENSIONS if tower is None else make_vision_dimensions(tower), longest),
+        dimensions=limit_context(
+            TEXT_DIMENSIONS if tower is None else make_vision_dimensions(tower), longest, shortest
+        ),
         default_workload=default_text_workload(longest)
         if tower is None or image_tokens is None
         else default_vision_workload(tower, image_tokens, longest),
@@ -119,6 +131,7 @@ def trace_model(
             **({} if card is None or tower is None else describe_images(card.remarks)),
             **describe_experts(learned),
             **describe_windows(windows),
+            **describe_chunks(chunks),
             **describe_positions(longest),
             **describe_left_out(unused, left_out),
         },
@@ -128,10 +141,13 @@ def trace_model(
 
 
 def trace_parts(
-    depth: Depth, parts: Iterable[tuple[StageForward, TracedRegion]], trace_one: TraceOne = trace_forward
+    depth: Depth,
+    parts: Iterable[tuple[StageForward, TracedRegion]],
+    trace_one: TraceOne = trace_forward,
+    chunks: Chunks = WHOLE,
 ) -> tuple[TracedForward, ...]:
     """Return the traces for a batch of several and of one in each region, or one trace where they say the same."""
-    batch_size = TEXT_DIMENSIONS.symbol("batch_size")
+    batch_size, prompt = TEXT_DIMENSIONS.symbol("batch_size"), TEXT_DIMENSIONS.symbol("seq_len")
 
     def build() -> nn.Module:
         return build_shallow(depth)
@@ -141,11 +157,18 @@ def trace_parts(
             forward = trace_one(build, stage, condition, part.assumed)
         return evolve(forward, region=part.region)
 
+    def trace_sizes(stage: StageForward, condition: Size, part: TracedRegion) -> TracedForward:
+        general = trace(stage, condition, part)
+        for filled in list_filled(part, prompt, chunks.padded):
+            there = evolve(stage, sizes={**stage.sizes, "seq_len": filled.size})
+            check_filled(general, trace(there, condition, evolve(part, assumed=filled.assumed)), filled, prompt)
+        return general
+
     regions = [
         merge_alike(
             (
-                trace(stage, differs(batch_size, 1), part),
-                trace(stage.at_one(batch_size), equals(batch_size, 1), part),
+                trace_sizes(stage, differs(batch_size, 1), part),
+                trace_sizes(stage.at_one(batch_size), equals(batch_size, 1), part),
             )
         )
         for stage, part in parts

@@ -7,25 +7,34 @@ have that traffic. Which layers keep what (all of a sequence, or a window of it)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import torch
 from attrs import frozen
 from torch import Tensor, nn
-from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import (
+    DynamicCache,
+    DynamicLayer,
+    DynamicSlidingWindowLayer,
+    LinearAttentionAndFullAttentionLayer,
+    LinearAttentionLayer,
+)
 
+from modelmeter.frontend.cached_states import CachedState, hold_states, list_states, read_states
 from modelmeter.frontend.windows import REFERENCE_WINDOW
 from modelmeter.support.errors import CountError
 
 
 @frozen(kw_only=True)
 class CachedShape:
-    """What one layer keeps for one sequence and position: heads and channels of keys, and of values."""
+    """What one layer keeps for one sequence: heads and channels of keys and values, if it has any, and states."""
 
-    key_heads: int
-    key_channels: int
-    value_heads: int
-    value_channels: int
+    key_heads: int = 0
+    key_channels: int = 0
+    value_heads: int = 0
+    value_channels: int = 0
+    states: tuple[CachedState, ...] = ()
 
 
 def _write(layer: Any, start: Any, stop: Any, keys: Tensor, values: Tensor) -> None:
@@ -183,13 +192,27 @@ class InPlaceReference(DynamicLayer):  # type: ignore[misc]  # transformers ship
         return self.keys, self.values
 
 
+class InPlaceLayerAndStates(LinearAttentionLayer, InPlaceLayer):  # type: ignore[misc]  # transformers ships no types
+    """Keeps every position, and states beside them."""
+
+    def __init__(self, number_of_states: int) -> None:
+        InPlaceLayer.__init__(self)
+        LinearAttentionLayer.__init__(self, number_of_states=number_of_states)
+
+
+def name_cache(model: nn.Module) -> str:
+    """Return what the forward of a model calls its cache; decoders of states alone have a name of their own for it."""
+    taken = signature(model.forward).parameters
+    return next((name for name in ("past_key_values", "cache_params") if name in taken), "past_key_values")
+
+
 def make_cache(model: nn.Module) -> DynamicCache:
     """Return an empty cache for ``model``.
 
     Raises
     ------
     CountError
-        If a layer keeps anything but keys and values of all positions or of a window.
+        If a layer keeps anything but keys and values of all positions or of a window, and states of one size.
     """
     cache = DynamicCache(config=model.config)
     cache.layers = [_replace(layer) for layer in cache.layers]
@@ -197,39 +220,52 @@ def make_cache(model: nn.Module) -> DynamicCache:
     return cache
 
 
-def _replace(layer: Any) -> InPlaceLayer | InPlaceWindow | InPlaceReference:
+def _replace(layer: Any) -> Any:
     if isinstance(layer, DynamicSlidingWindowLayer) and layer._layer_type == REFERENCE_WINDOW:
         return InPlaceReference(layer.sliding_window)
     if type(layer) is DynamicLayer:
         return InPlaceLayer()
     if type(layer) is DynamicSlidingWindowLayer:
         return InPlaceWindow(layer.sliding_window)
+    if type(layer) is LinearAttentionLayer:
+        return layer  # it writes into what it keeps
+    if type(layer) is LinearAttentionAndFullAttentionLayer:
+        return InPlaceLayerAndStates(number_of_states=layer.number_of_states)
     raise CountError(
-        "a layer of the cache is neither keys and values of all positions nor of a window",
+        "a layer of the cache is neither keys and values of all positions or of a window, nor states of one size",
         found=type(layer).__name__,
     )
 
 
 def list_tensors(cache: DynamicCache) -> list[Tensor]:
     """Return the tensors that hold keys and values now, as far as they are kept."""
-    return [tensor for layer in cache.layers if layer.is_initialized for tensor in _list_kept(layer)]
+    return [tensor for layer in cache.layers for tensor in (*_list_kept(layer), *list_states(layer))]
 
 
 def _list_kept(layer: Any) -> tuple[Tensor, ...]:
+    if not has_positions(layer):
+        return ()
     return layer.kept if isinstance(layer, InPlaceWindow | InPlaceReference) else (layer.keys, layer.values)
+
+
+def has_positions(layer: Any) -> bool:
+    """Tell whether a layer keeps anything of each position."""
+    return bool(getattr(layer, "is_initialized", False))
 
 
 def read_shapes(cache: DynamicCache) -> tuple[CachedShape | None, ...]:
     """Return what each layer keeps, after a prefill; None for one that keeps nothing of its own."""
-    return tuple(
-        CachedShape(
+    return tuple(map(_read_shape, cache.layers))
+
+
+def _read_shape(layer: Any) -> CachedShape | None:
+    states = read_states(layer)
+    if has_positions(layer):
+        return CachedShape(
             key_heads=layer.keys.shape[1], key_channels=layer.keys.shape[3],
-            value_heads=layer.values.shape[1], value_channels=layer.values.shape[3],
-        )
-        if layer.is_initialized
-        else None
-        for layer in cache.layers
-    )  # fmt: skip
+            value_heads=layer.values.shape[1], value_channels=layer.values.shape[3], states=states,
+        )  # fmt: skip
+    return CachedShape(states=states) if states else None
 
 
 def fill_cache(
@@ -251,6 +287,9 @@ def fill_cache(
         cache.layers.append(InPlaceLayer())
     for layer, shape in zip(cache.layers, shapes, strict=True):
         if shape is None:
+            continue
+        hold_states(layer, shape.states, batch_size)
+        if not shape.key_heads:
             continue
         positions = layer.begin_at(length, prompt, is_full)
         keys, values = (

@@ -198,6 +198,7 @@ def _choose_points(read: ModelConfig, traced: TracedModel, points: int, card: Ca
     return choose_points(
         read.name, points, images=() if card is None or card.tower is None else card.tower.sizes,
         windows=traced.windows, longest=traced.longest_context,
+        shortest=traced.dimensions.workload["seq_len"].minimum,
     )  # fmt: skip
 
 

@@ -15,10 +15,11 @@ from attrs import asdict, frozen
 from torch import nn
 
 from modelmeter.analysis.peak import Peak
-from modelmeter.core.cost import Operator, Precision, Work
+from modelmeter.core.cost import Elements, Operator, Precision, Work
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import METRICS, PEAK
+from modelmeter.frontend.cached_states import SHORTEST_PROMPT
 from modelmeter.frontend.cards.card import ImageSize
 from modelmeter.frontend.recording import record_forward
 from modelmeter.frontend.records import NO_WINDOWS, TracedForward, Windows, describe_sizes
@@ -75,17 +76,18 @@ def choose_points(
     images: Sequence[ImageSize] = (),
     windows: Windows = NO_WINDOWS,
     longest: int | None = None,
+    shortest: int = SHORTEST_PROMPT,
 ) -> list[dict[str, int]]:
     """Return sizes to count at: a batch of one, the shortest prompt, and then such as chance has it.
 
     ``images`` are the sizes of images, if there are any. With ``windows`` of attention, there are two more for each:
     points are on both sides of where it is full, and on the border. ``longest`` is how many positions there are room
-    for.
+    for, and ``shortest`` the tokens of the shortest prompt.
     """
     chance = random.Random(seed)
     points = [
         {"batch_size": 1, "seq_len": chance.randint(3, 700), "decode_steps": chance.randint(1, 300)},
-        {"batch_size": chance.randint(2, 7), "seq_len": 2, "decode_steps": 1},
+        {"batch_size": chance.randint(2, 7), "seq_len": shortest, "decode_steps": 1},
     ]
     while len(points) < count:
         points.append(
@@ -96,6 +98,8 @@ def choose_points(
         )  # fmt: skip
     beyond, border = _surround(windows, chance)
     points = [*beyond, points[0], *border, *points[1:]][: count + 2 * len(beyond)]
+    for point in points:
+        point["seq_len"] = max(point["seq_len"], shortest)
     if longest is not None:
         for point in points:
             point["seq_len"] = min(point["seq_len"], longest // 2)
@@ -122,6 +126,9 @@ def _surround(windows: Windows, chance: random.Random) -> tuple[list[dict[str, i
     for window in windows.sizes:
         beyond.append(draw(window + chance.randint(1, 700), chance.randint(1, 300)))
         border += [draw(window - 1, 1), draw(window, 1), draw(window - 2, 1, batch_size=1)]
+    for chunk in windows.chunks:
+        beyond.append(draw(chunk + chance.randint(1, 700), chance.randint(1, 300)))
+        border += [draw(chunk, 1), draw(chunk + 1, 1), draw(2 * chunk, 1, batch_size=1)]
     if windows.behind_prompt is not None:
         window = windows.behind_prompt
         beyond.append(draw(chance.randint(3, 700), window + chance.randint(1, 300)))
@@ -176,11 +183,16 @@ def check_stage(
             "cuda_core_flops": (ours.cuda_core_flops, theirs.cuda_core_flops),
             "io_bytes": ((ours.reads + ours.writes).to_bits(widths), (theirs.reads + theirs.writes).to_bits(widths)),
             "activation_bytes": (ours.writes.to_bits(widths), theirs.writes.to_bits(widths)),
-            "kv_cache_bytes": (layer.own_kv_elements, counted.kv_elements.get(path, 0)),
+            "kv_cache_bytes": (
+                Elements(kv=layer.own_kv_elements, state=layer.own_state_elements).to_bits(widths),
+                Elements(
+                    kv=counted.kv_elements.get(path, 0), state=counted.state_elements.get(path, 0)
+                ).to_bits(widths),
+            ),
         }  # fmt: skip
         for metric, (derived, measured) in pairs.items():
             expect(stage, path, metric, evaluate(derived, numbers), measured, sizes)
-    missed = sorted({*works, *counted.kv_elements} - {path for path, _ in tree})
+    missed = sorted({*works, *counted.kv_elements, *counted.state_elements} - {path for path, _ in tree})
     if missed:
         raise CountError("modules do what no formula says", place=stage, found=missed[:3])
     alive = _find_peak(counted, widths)

@@ -43,8 +43,8 @@ class TracedLayer(BaseLayer):
         The modules below it.
     only_holds
         Whether it is not called in this run, but holds modules that are.
-    held_parameters, held_kv
-        Elements of the parameters that it holds itself, and of the cache that it keeps.
+    held_parameters, held_kv, held_states
+        Elements of the parameters that it holds itself, of the cache that it keeps, and of states in float32.
     """
 
     names_groups: ClassVar[bool] = True
@@ -58,6 +58,7 @@ class TracedLayer(BaseLayer):
     only_holds: bool = False
     held_parameters: Size = 0
     held_kv: Size = 0
+    held_states: Size = 0
 
     @classmethod
     def torch_class(cls) -> str:
@@ -104,6 +105,10 @@ class TracedLayer(BaseLayer):
     @property
     def own_kv_elements(self) -> Size:
         return self.held_kv
+
+    @property
+    def own_state_elements(self) -> Size:
+        return self.held_states
 
 
 @frozen(kw_only=True, slots=False)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from modelmeter.core.symbols import Dimensions, define_sizes
 
 
-def limit_context(dimensions: Dimensions, longest: int | None) -> Dimensions:
-    """Return the sizes with the largest number of positions among them, if there is one."""
+def limit_context(dimensions: Dimensions, longest: int | None, shortest: int) -> Dimensions:
+    """Return the sizes with a ``shortest`` prompt, and the largest number of positions among them, if there is one."""
+    prompt = dimensions.workload["seq_len"]
+    if prompt.minimum != shortest:
+        workload = {**dimensions.workload, "seq_len": evolve(prompt, minimum=shortest)}
+        dimensions = evolve(dimensions, workload=workload)
     if longest is None:
         return dimensions
     return Dimensions(

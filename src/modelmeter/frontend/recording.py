@@ -19,7 +19,7 @@ from modelmeter.core.functions import Size
 from modelmeter.frontend.refusals import find_lines
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, storage_key, tensors_in
-from modelmeter.verify.operators import Cache, CountedOperator, OperatorRecorder, count_stored
+from modelmeter.verify.operators import Cache, CountedOperator, Kind, OperatorRecorder, count_stored
 
 Lines = tuple[tuple[str, int], ...]
 """Files and lines of code, the innermost first."""
@@ -64,8 +64,8 @@ class Recording:
         In their order.
     lives
         The storages that are neither parameters, buffers nor cached.
-    cached_by_path
-        Elements of the cache by the module that touches them.
+    cached_by_path, states_by_path
+        Elements of the cache by the module that touches them; those that are kept in float32 apart.
     output_shapes
         By path of a module, the shape of the first tensor of each of its calls.
     copies
@@ -79,6 +79,7 @@ class Recording:
     operators: tuple[CountedOperator, ...]
     lives: tuple[Life, ...]
     cached_by_path: dict[str, Any]
+    states_by_path: dict[str, Any]
     output_shapes: dict[str, list[tuple[Any, ...]]]
     copies: dict[int, tuple[Life | None, Life | None]]
     insertions: tuple[Insertion, ...]
@@ -88,8 +89,16 @@ class Recording:
 class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
     """Records operators as its base does, and with them the lives of the storages, as an allocator sees them."""
 
-    def __init__(self, model: nn.Module, cache: Cache, flops: FlopCounterMode, given: Iterable[Tensor] = ()) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        cache: Cache,
+        flops: FlopCounterMode,
+        given: Iterable[Tensor] = (),
+        most: int | None = None,
+    ) -> None:
         super().__init__(model, cache, flops)
+        self._most = most
         self.insertions: list[Insertion] = []
         self.lines: list[Lines] = []
         self.lives: list[Life] = []
@@ -102,7 +111,7 @@ class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # tor
         """Note storages from the next operator on, until they are gone."""
         for tensor in outputs:
             key = storage_key(tensor)
-            if key in self._alive or key in self._buffers or self._kinds.find(tensor) in ("weight", "kv"):
+            if key in self._alive or key in self._buffers or self._kinds.is_state(tensor):
                 continue
             storage = tensor.untyped_storage()
             elements = self._kinds.measure(tensor, storage.nbytes() // tensor.element_size())
@@ -112,6 +121,11 @@ class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # tor
 
     def note(self, operator: Dispatched) -> None:
         """Record an operator, and what is alive beside it."""
+        if self._most is not None and len(self.operators) >= self._most:
+            raise CountError(
+                "a forward has more operators than its modules explain", place=operator.path,
+                expected=f"at most {self._most}", found="a loop over positions, most likely",
+            )  # fmt: skip
         self._kinds.refresh()
         for tensor in self._live_cache():
             held = self._alive.pop(storage_key(tensor), None)
@@ -129,16 +143,19 @@ class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # tor
         self.lines.append(find_lines())
         self.operators.append(CountedOperator(path=self.modules.path, name="noted"))
 
-    def cached_by_path(self) -> dict[str, Any]:
-        """Return the elements that the cache keeps, by the module that touches them.
+    def cached_by_path(self, kind: Kind = "kv") -> dict[str, Any]:
+        """Return the elements of a kind that the cache keeps, by the module that touches them.
 
         Raises
         ------
         CountError
             If no module touches what it keeps.
         """
+        self._kinds.refresh()
         total: dict[str, Any] = {}
         for tensor in self._live_cache():
+            if self._kinds.find(tensor) != kind:
+                continue
             path, _ = self._cached.get(storage_key(tensor), (None, 0))
             if path is None:
                 raise CountError("no module touches what a layer of the cache keeps", found=tuple(tensor.shape))
@@ -171,9 +188,16 @@ NOTED: list[Notes] = []
 
 
 def record_forward(
-    model: nn.Module, forward: Callable[[], object], *, cache: Cache = tuple, given: Iterable[Tensor] = ()
+    model: nn.Module,
+    forward: Callable[[], object],
+    *,
+    cache: Cache = tuple,
+    given: Iterable[Tensor] = (),
+    most: int | None = None,
 ) -> Recording:
     """Run ``forward`` and record it; ``given`` are tensors of others, which are not among the live ones.
+
+    It has at most ``most`` operators, if that is given.
 
     Raises
     ------
@@ -181,7 +205,7 @@ def record_forward(
         When the forward does something that nothing accounts for.
     """
     flops = FlopCounterMode(display=False)
-    recorder = ForwardRecorder(model, cache, flops, given)
+    recorder = ForwardRecorder(model, cache, flops, given, most)
     NOTED.append(recorder)
     shapes: dict[str, list[tuple[Any, ...]]] = {}
     with (
@@ -205,6 +229,7 @@ def record_forward(
         operators=tuple(recorder.operators),
         lives=tuple(life for life in recorder.lives if life.last is not None and life.last >= life.first),
         cached_by_path=recorder.cached_by_path(),
+        states_by_path=recorder.cached_by_path("state"),
         output_shapes=shapes,
         copies=recorder.copies,
         insertions=tuple(recorder.insertions),

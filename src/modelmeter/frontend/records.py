@@ -30,7 +30,8 @@ class TracedOperator:
         reads, writes = self.operator.reads, self.operator.writes
         if self.operator.name != "_to_copy" or reads.index != 0 or reads.byte != 0:
             return False
-        return (reads.float32 == 0 and writes.float32 != 0) or (reads.float32 != 0 and writes.activation != 0)
+        is_wide = reads.float32 != 0 or reads.state != 0
+        return (not is_wide and writes.float32 != 0) or (is_wide and writes.activation != 0)
 
     @property
     def casts_weights(self) -> bool:
@@ -92,8 +93,8 @@ class TracedForward:
         A part of the sizes; the regions of a run follow each other without a gap.
     operators, lifetimes
         What ran, and which tensors were alive beside it.
-    kv_elements
-        Elements of the cache by the module that keeps them.
+    kv_elements, state_elements
+        Elements of the cache by the module that keeps them; those that are in float32 whatever the others are apart.
     output_shapes
         By path of a module, the shape of the first tensor of each of its calls.
     copies
@@ -115,6 +116,7 @@ class TracedForward:
     region: Region = EVERYWHERE
     uncast_lifetimes: tuple[Lifetime, ...] | None = None
     call_counts: Mapping[str, tuple[Size, ...]] = field(factory=dict)
+    state_elements: Mapping[str, Size] = field(factory=dict)
 
     @property
     def paths(self) -> set[str]:
@@ -162,10 +164,13 @@ class Windows:
         Of windows over all positions, in ascending order.
     behind_prompt
         Of a window over what was generated, in layers that keep all of the prompt.
+    chunks
+        Of the chunks that a prompt is cut into.
     """
 
     sizes: tuple[int, ...] = ()
     behind_prompt: int | None = None
+    chunks: tuple[int, ...] = ()
 
 
 NO_WINDOWS = Windows()
@@ -322,6 +327,7 @@ def substitute_forward(forward: TracedForward, values: Mapping[sympy.Symbol, sym
         lifetimes=put_in(forward.lifetimes),
         uncast_lifetimes=None if uncast is None else put_in(uncast),
         kv_elements={path: substitute(size, values) for path, size in forward.kv_elements.items()},
+        state_elements={path: substitute(size, values) for path, size in forward.state_elements.items()},
         call_counts={
             path: tuple(substitute(size, values) for size in sizes) for path, sizes in forward.call_counts.items()
         },

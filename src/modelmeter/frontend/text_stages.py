@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from modelmeter.frontend.cache import CachedShape, make_cache, read_shapes
+from modelmeter.frontend.cache import CachedShape, make_cache, name_cache, read_shapes
 from modelmeter.frontend.definition import DECODE, PREFILL, TEXT_DIMENSIONS
 from modelmeter.frontend.experts import ExpertCosts, learn_experts
 from modelmeter.frontend.refusals import name_line
@@ -32,7 +32,7 @@ def learn_stages(
     tokens = torch.empty(2, 3, dtype=torch.int64, device="meta")
 
     def run() -> object:
-        return model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return model(input_ids=tokens, **{name_cache(model): cache}, use_cache=True, logits_to_keep=1)
 
     with name_line("a small prefill"):
         learned = learn_experts(model, run, is_checked=is_checked)

@@ -15,7 +15,7 @@ from transformers.cache_utils import DynamicCache
 
 from modelmeter.core.cost import Operator
 from modelmeter.core.functions import Size
-from modelmeter.frontend.cache import CachedShape, fill_cache, list_tensors, make_cache
+from modelmeter.frontend.cache import CachedShape, fill_cache, list_tensors, make_cache, name_cache
 from modelmeter.frontend.constants import FakeConstants, find_fake_mode
 from modelmeter.frontend.recording import Noted, Recording, record_forward
 from modelmeter.frontend.records import Lifetime, TracedForward, TracedOperator
@@ -34,6 +34,10 @@ Names = Mapping[sympy.Symbol, sympy.Symbol]
 
 At = Mapping[sympy.Symbol, sympy.Expr]
 """The sizes that are numbers in a trace."""
+
+MOST_OPERATORS = 10_000
+"""Of the few layers that are traced. Code that loops over positions has as many times more as an example has positions,
+and its trace is refused in the end: not after minutes."""
 
 Build = Callable[[], nn.Module]
 Prepare = Callable[[nn.Module, TorchSizes], Forward]
@@ -76,7 +80,7 @@ def _call(model: nn.Module, tokens: Tensor, cache: DynamicCache) -> Callable[[],
 
     def run() -> object:
         with torch.device("meta"):
-            return model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            return model(input_ids=tokens, **{name_cache(model): cache}, use_cache=True, logits_to_keep=1)
 
     return run
 
@@ -110,7 +114,7 @@ def trace_forward(
     """Trace a forward of a stage; see :func:`trace_recorded`."""
 
     def record(forward: Forward) -> Recording:
-        return record_forward(forward.model, forward.run, cache=forward.cache)
+        return record_forward(forward.model, forward.run, cache=forward.cache, most=MOST_OPERATORS)
 
     return trace_recorded(build, stage, condition, assumed, record=record, read=read_recording)
 
@@ -131,10 +135,10 @@ def trace_recorded(
     CountError
         If nothing accounts for an operator, a size is pinned to a number, or a guard leaves out sizes.
     """
-    symbols = [size for size in stage.sizes.values() if isinstance(size, sympy.Symbol)]
+    symbols = [symbol for size in stage.sizes.values() for symbol in sympy.sympify(size).free_symbols]
     with name_line("a forward with symbols for sizes"), symbolic_mode(DTYPE) as environment:
         made, names = make_sizes(environment, symbols, assumed)
-        values = {name: size if isinstance(size, int) else made[size.name] for name, size in stage.sizes.items()}
+        values = {name: _make_size(size, made) for name, size in stage.sizes.items()}
         # The type is that of a process that sets none: code makes some tensors of it.
         with default_dtype(torch.float32), FakeConstants(find_fake_mode()):
             forward = stage.prepare(build(), values)
@@ -148,6 +152,14 @@ def trace_recorded(
             )  # fmt: skip
         at = {symbol: sympy.Integer(value) for symbol, value in stage.at.items()}
         return read(recording, names, condition, at)
+
+
+def _make_size(size: Size, made: Mapping[str, Any]) -> Any:
+    """Return torch's size for a number, a symbol, or a multiple of one."""
+    if isinstance(size, int):
+        return size
+    factor, symbol = size.as_coeff_Mul()
+    return int(factor) * made[symbol.name] if factor != 1 else made[symbol.name]
 
 
 def make_reader(names: Names) -> Callable[[Any], Size]:
@@ -196,6 +208,7 @@ def read_recording(
             for life in recording.lives
         ),
         kv_elements={path: read(size) for path, size in recording.cached_by_path.items()},
+        state_elements={path: read(size) for path, size in recording.states_by_path.items()},
         output_shapes={
             path: tuple(tuple(read(size) for size in shape) for shape in shapes)
             for path, shapes in recording.output_shapes.items()

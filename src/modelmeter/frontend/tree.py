@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import chain, count
 from typing import cast
@@ -185,7 +185,8 @@ class _RunTree:
             called=operators,
             below=below,
             held_parameters=self._find_parameters(node),
-            held_kv=self._find_kv(node),
+            held_kv=self._find_cached(node, [forward.kv_elements for forward in self.run.forwards]),
+            held_states=self._find_cached(node, [forward.state_elements for forward in self.run.forwards]),
         )
 
     def _enter(self, node: ModuleNode) -> Child:
@@ -252,9 +253,9 @@ class _RunTree:
             for shapes in zip(*columns, strict=True)
         )
 
-    def _find_kv(self, node: ModuleNode) -> Size:
+    def _find_cached(self, node: ModuleNode, cached: Sequence[Mapping[str, Size]]) -> Size:
         path = self.trees.model.traced_paths[node.path][0]
-        sizes = [forward.kv_elements.get(path, 0) for forward in self.run.forwards]
+        sizes = [elements.get(path, 0) for elements in cached]
         return substitute(combine_sizes(sizes, self.run.forwards), self.values)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import sympy
-from attrs import frozen
+from attrs import evolve, frozen
 from sympy.core.relational import Relational
 
+from modelmeter.frontend.cached_states import SHORTEST_PROMPT
 from modelmeter.frontend.records import EVERYWHERE, Region, Windows
 from modelmeter.support.errors import CountError
 
@@ -80,11 +81,15 @@ def cut_windows(windows: Windows, longest: int | None) -> Windows:
         return windows
     if windows.behind_prompt is not None:
         raise CountError("a context with an end has a window behind its prompt", expected="one of them", found=longest)
-    return Windows(sizes=tuple(window for window in windows.sizes if window < longest))
+    return evolve(windows, sizes=tuple(window for window in windows.sizes if window < longest))
 
 
 def list_regions(
-    symbol: sympy.Symbol, keys: sympy.Expr, windows: tuple[int, ...], longest: int | None = None
+    symbol: sympy.Symbol,
+    keys: sympy.Expr,
+    windows: tuple[int, ...],
+    longest: int | None = None,
+    shortest: int = SHORTEST_PROMPT,
 ) -> Iterator[TracedRegion]:
     """Yield the regions of a stage, of which the first has as many keys as no window holds.
 
@@ -98,17 +103,19 @@ def list_regions(
         What the last position sees without a window: the symbol and a number.
     windows
         Of all layers, in ascending order.
-    longest
-        How many keys there are at most, if that is known; it borders the traces, but is no region.
+    longest, shortest
+        How many keys there are at most, if that is known, and what the symbol is at least; they border the traces, but
+        are no region.
     """
     shift = int(keys - symbol)
     to_longest = () if longest is None else (sympy.Le(symbol, longest - shift),)
+    from_shortest = () if shortest == SHORTEST_PROMPT else (sympy.Ge(symbol, shortest),)
     if not windows:
-        yield TracedRegion(assumed=to_longest)
+        yield TracedRegion(assumed=(*from_shortest, *to_longest))
         return
     for least, end in zip((None, *windows), (*windows, None), strict=True):
         region = Region(size=keys, least=least, most=None if end is None else end - 1)
-        from_least = () if region.least is None else (sympy.Ge(symbol, region.least - shift),)
+        from_least = from_shortest if region.least is None else (sympy.Ge(symbol, region.least - shift),)
         to_most = () if region.most is None else (sympy.Le(symbol, region.most - shift),)
         yield TracedRegion(region=region, assumed=(*from_least, *(to_most or to_longest)))
 

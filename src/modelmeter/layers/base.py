@@ -148,6 +148,11 @@ class BaseLayer(ABC):
         return 0
 
     @property
+    def own_state_elements(self) -> Size:
+        """Elements that it keeps in the cache in float32, whatever keys and values are stored in."""
+        return 0
+
+    @property
     def own_accumulated(self) -> Elements:
         """Elements of the gradients that are added up since this module's own forward uses a tensor again."""
         return Elements()
@@ -201,6 +206,14 @@ class BaseLayer(ABC):
         return total
 
     @cached_property
+    def state_elements(self) -> Size:
+        """Elements in the cache after one forward that are kept in float32."""
+        total = self.own_state_elements
+        for child in self.children.values():
+            total = total + child.count * child.layer.state_elements
+        return total
+
+    @cached_property
     def trained_parameters(self) -> Size:
         """Elements of the parameters that get a gradient in a backward."""
         return self.own_parameters + add_sizes(child.trained_parameters for child in self.children.values())
@@ -222,6 +235,7 @@ class BaseLayer(ABC):
             work=self.work_under(None),
             parameters=self.parameters,
             kv_elements=self.kv_elements,
+            state_elements=self.state_elements,
             precision=self.precision,
         )
 

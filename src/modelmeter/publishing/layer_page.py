@@ -36,7 +36,7 @@ from modelmeter.support.errors import FormulaError
 
 _KINDS = {
     "activation": "activations", "weight": "weights", "kv": "KV cache", "index": "indices", "float32": "in float32",
-    "byte": "of one byte",
+    "byte": "of one byte", "state": "of states in float32",
 }  # fmt: skip
 REPETITIONS = {"none": "", "for": "one after the other", "parfor": "side by side"}
 

@@ -16,8 +16,10 @@ from sympy.core.relational import Relational
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.utils._sympy.functions import IntTrueDiv
 
+from modelmeter.core.functions import CeilDiv
 from modelmeter.support.errors import CountError
 from modelmeter.verify.integer_facts import Domain, find_zeros, is_at_least
+from modelmeter.verify.sympy_facts import name_chunks
 
 LEAST_SIZE = 2
 """torch reasons about a symbolic size as if it were at least 2; sizes of 1 need a trace of their own."""
@@ -32,13 +34,18 @@ class GuardError(CountError):
     ----------
     condition
         What would have to hold everywhere.
+    others
+        What else would have to.
     problem, parts
         As of its base class.
     """
 
-    def __init__(self, problem: str, *, condition: sympy.Basic, **parts: Any) -> None:
+    def __init__(
+        self, problem: str, *, condition: sympy.Basic, others: Sequence[sympy.Basic] = (), **parts: Any
+    ) -> None:
         super().__init__(problem, **parts)
         self.condition = condition
+        self.others = tuple(others)
 
 
 def read_domain(environment: ShapeEnv, names: Mapping[sympy.Symbol, sympy.Symbol], assumed: Assumed) -> Domain:
@@ -71,16 +78,75 @@ def read_domain(environment: ShapeEnv, names: Mapping[sympy.Symbol, sympy.Symbol
             least[symbol] = max(least[symbol], int(end))
     domain = Domain(least=least, assumed=tuple(assumed))
     excluded: dict[sympy.Symbol, frozenset[int]] = {}
+    broken: list[sympy.Basic] = []
     for guard in environment.guards:
-        condition = guard.expr.xreplace(names)
-        points = _find_excluded(condition, domain)
-        if points is None:
-            raise GuardError(
-                "a guard leaves out more than single points", condition=condition, expected="none", found=condition
-            )
+        condition = name_chunks(guard.expr.xreplace(names))
+        points = frozenset() if _is_padded(condition, domain) else _find_excluded(*_free_chunks(condition, domain))
+        if points is None or (points and condition.atoms(CeilDiv)):
+            broken.append(condition)
+            continue
         for symbol in condition.free_symbols if points else ():
             excluded[symbol] = excluded.get(symbol, frozenset()) | points
+    if broken:
+        raise GuardError(
+            "a guard leaves out more than single points", condition=broken[0], others=broken[1:], expected="none",
+            found=broken[0],
+        )  # fmt: skip
     return evolve(domain, excluded=excluded)
+
+
+def _free_chunks(condition: sympy.Basic, domain: Domain) -> tuple[sympy.Basic, Domain]:
+    """Return a condition in which each number of chunks ``ceil(a / n)`` is an integer of its own, and its domain.
+
+    What holds for all integers that are as large as it may be holds for those that the sizes have.
+    """
+    least, free = dict(domain.least), {}
+    for chunks in condition.atoms(CeilDiv):
+        size, length = chunks.args
+        smallest = domain.least_of(size) if size.is_Symbol else None
+        if smallest is None:
+            continue
+        fewest = sympy.Integer(CeilDiv.compute(smallest, int(length)))
+        largest = [each.rhs for each in domain.assumed if isinstance(each, sympy.Le) and each.lhs == size]
+        if largest and CeilDiv(min(largest), length) == fewest:
+            free[chunks] = fewest
+        else:
+            free[chunks] = sympy.Symbol(str(chunks), integer=True, positive=True)
+            least[free[chunks]] = int(fewest)
+    return condition.xreplace(free), evolve(domain, least=least)
+
+
+def find_padding(condition: sympy.Basic) -> CeilDiv | None:
+    """Return the number of chunks of a condition that a size is no multiple of their length; None of any other."""
+    strict = isinstance(condition, sympy.Ne | sympy.Gt | sympy.Lt)
+    return _compare_filled(condition) if strict else None
+
+
+def _compare_filled(condition: sympy.Basic) -> CeilDiv | None:
+    """Return the number of chunks of a condition that says of a size that it is at most, or below, whole chunks."""
+    if not isinstance(condition, Relational) or isinstance(condition, sympy.Eq):
+        return None
+    difference = sympy.expand(condition.lhs - condition.rhs)
+    chunks: CeilDiv
+    for chunks in condition.atoms(CeilDiv):
+        times = sympy.cancel(difference / (chunks.args[1] * chunks - chunks.args[0]))
+        if times.is_positive and not isinstance(condition, sympy.Lt | sympy.Le):
+            return chunks
+        if times.is_negative and not isinstance(condition, sympy.Gt | sympy.Ge):
+            return chunks
+    return None
+
+
+def is_padded(chunks: CeilDiv) -> Relational:
+    """Return the relation that a size is no multiple of the length of its chunks."""
+    return sympy.Ne(chunks.args[1] * chunks, chunks.args[0])
+
+
+def _is_padded(condition: sympy.Basic, domain: Domain) -> bool:
+    if isinstance(condition, sympy.Ge | sympy.Le):
+        return _compare_filled(condition) is not None  # a size is never more than the chunks that hold it
+    chunks = find_padding(condition)
+    return chunks is not None and is_padded(chunks) in domain.assumed
 
 
 def _holds_between(condition: sympy.Basic, domain: Domain) -> bool:

@@ -93,7 +93,7 @@ class _Watcher(DispatchFollower):  # type: ignore[no-untyped-call]  # torch leav
         for tensor in outputs:
             storage = tensor.untyped_storage()
             key = storage_key(tensor)
-            if key in self._alive or key in self._buffers or self._kinds.find(tensor) in ("weight", "kv"):
+            if key in self._alive or key in self._buffers or self._kinds.is_state(tensor):
                 continue
             elements = self._kinds.measure(tensor, storage.nbytes() // tensor.element_size())
             self._alive[key] = _Storage(elements, weakref.ref(storage, partial(self._forget, key)))

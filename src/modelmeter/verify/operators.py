@@ -26,7 +26,7 @@ from modelmeter.core.operator_table import (
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, DispatchFollower, next_node_number, storage_key
 
-Kind = Literal["activation", "weight", "kv", "index", "float32", "byte"]
+Kind = Literal["activation", "weight", "kv", "index", "float32", "byte", "state"]
 
 SMALL_INTEGERS = frozenset({torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32})
 """What counts by its bytes: booleans, and integers that are no indices."""
@@ -89,6 +89,7 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
         super().__init__(model)
         self.operators: list[CountedOperator] = []
         self._cached: dict[int, tuple[str, int]] = {}
+        self._cached_kinds: dict[int, Kind] = {}
         self._kinds = TensorKinds(model, cache)
         self._flops = flops
         self._flops_before = self._nodes_before = 0
@@ -139,20 +140,29 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
         return self._count_touched(operator, read), wanted
 
     def cached_by_path(self) -> dict[str, int]:
-        """Return the elements of the KV cache by the module that touches them."""
+        """Return the elements of the KV cache by the module that touches them.
+
+        Raises
+        ------
+        CountError
+            If any of them is kept in float32 whatever keys and values are.
+        """
         total: dict[str, int] = {}
-        for path, size in self._cached.values():
+        for key, (path, size) in self._cached.items():
+            if self._cached_kinds[key] != "kv":
+                raise CountError("a state is cached in float32, whatever keys and values are", place=path)
             total[path] = total.get(path, 0) + size
         return total
 
     def _count_touched(self, operator: Dispatched, tensors: list[Tensor]) -> Elements:
         """Return the elements of ``tensors``, and note what of the cache is touched."""
         for tensor in tensors:
-            if self._kinds.find(tensor) == "kv":
+            if self._kinds.is_cached(tensor):
                 key, size = storage_key(tensor), count_stored(tensor)
                 _, before = self._cached.get(key, ("", 0))
                 if size > before:
                     self._cached[key] = (operator.path, size)
+                    self._cached_kinds[key] = self._kinds.find(tensor)
         return self._count(tensors)
 
     def _count_floats(self, tensors: Iterable[Tensor]) -> Elements:
@@ -186,7 +196,11 @@ class TensorKinds:
 
     def is_state(self, tensor: Tensor) -> bool:
         """Tell whether a tensor is a parameter, or part of the cache."""
-        return self.find(tensor) in ("weight", "kv")
+        return storage_key(tensor) in self._weights or self.is_cached(tensor)
+
+    def is_cached(self, tensor: Tensor) -> bool:
+        """Tell whether a tensor is part of the cache."""
+        return storage_key(tensor) in self._cached
 
     def measure(self, tensor: Tensor, elements: int) -> Elements:
         """Return as many elements of a tensor by their kind; those of small integers by their bytes.
@@ -213,9 +227,14 @@ class TensorKinds:
         """
         if storage_key(tensor) in self._weights:
             return "weight"
-        if storage_key(tensor) in self._cached:
-            return "kv"
+        if self.is_cached(tensor):
+            return "kv" if self.find_by_type(tensor.dtype) == "activation" else self._find_state(tensor.dtype)
         return self.find_by_type(tensor.dtype)
+
+    def _find_state(self, dtype: torch.dtype) -> Kind:
+        if dtype != torch.float32:
+            raise CountError("what is cached is neither in the type of the model nor in float32", found=dtype)
+        return "state"
 
     def find_by_type(self, dtype: torch.dtype) -> Kind:
         """Return the kind of numbers that are neither parameters nor cached; see :meth:`find`."""

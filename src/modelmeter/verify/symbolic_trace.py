@@ -21,6 +21,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
 from modelmeter.core.cost import Cost, Precision, Work
+from modelmeter.core.functions import CeilDiv
 from modelmeter.core.metrics import METRICS, MetricName
 from modelmeter.core.operator_table import UNFUSED_OPERATORS
 from modelmeter.graph.dtypes import default_dtype
@@ -32,7 +33,7 @@ from modelmeter.verify.integer_facts import Domain
 from modelmeter.verify.matrix_products import count_matrix_products
 from modelmeter.verify.operators import Cache
 from modelmeter.verify.symbolic_modules import symbolic_modules
-from modelmeter.verify.sympy_facts import exact_quotients
+from modelmeter.verify.sympy_facts import exact_quotients, name_chunks
 
 LARGE_EXAMPLES = (1009, 2003, 3001, 4001, 5003, 6007, 7001, 8009, 9001, 10007, 11003, 12007, 13001, 14009, 15013, 16001)
 SMALL_EXAMPLES = (61, 67, 71, 73)
@@ -253,7 +254,7 @@ def _choose_examples(symbols: Sequence[sympy.Symbol], assumed: Assumed) -> dict[
 
 
 def read_size(size: Any, names: Mapping[sympy.Symbol, sympy.Symbol]) -> sympy.Expr:
-    """Return a size of torch as a polynomial in our symbols, multiplied out.
+    """Return a size of torch as a polynomial in our symbols and in numbers of chunks, multiplied out.
 
     Raises
     ------
@@ -261,8 +262,10 @@ def read_size(size: Any, names: Mapping[sympy.Symbol, sympy.Symbol]) -> sympy.Ex
         If it is none.
     """
     expression = sympy.sympify(size.node.expr if isinstance(size, torch.SymInt) else size).xreplace(names)
+    expression = name_chunks(expression)
     unknown = expression.free_symbols.difference(names.values())
-    if unknown or not expression.is_polynomial():
+    chunks = {each: sympy.Dummy() for each in expression.atoms(CeilDiv)}
+    if unknown or not expression.xreplace(chunks).is_polynomial():
         raise CountError("a counted size is no polynomial in the symbolic sizes", found=expression)
     return sympy.expand(expression)
 

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 
 import sympy
 from sympy.core.cache import clear_cache
-from torch.utils._sympy.functions import FloorDiv, Mod, PythonMod
+from torch.utils._sympy.functions import FloorDiv, Max, Mod, PythonMod
 
+from modelmeter.core.functions import CeilDiv
 from modelmeter.verify.integer_facts import Domain, find_floor
 
 Evaluate = Callable[[sympy.Expr, sympy.Expr], sympy.Expr | None]
@@ -27,9 +28,45 @@ def simplify_floor(dividend: sympy.Expr, divisor: sympy.Expr) -> sympy.Expr | No
 
 
 def simplify_remainder(dividend: sympy.Expr, divisor: sympy.Expr) -> sympy.Expr | None:
-    """Return ``dividend % divisor`` where it is a polynomial: ``(n a + b) % n = b`` for ``0 <= b < n``."""
+    """Return ``dividend % divisor`` where it is a polynomial: ``(n a + b) % n = b`` for ``0 <= b < n``.
+
+    What pads a size to whole chunks is one in their number: ``(n - a % n) % n = n ceil(a / n) - a``.
+    """
+    padded = _find_padded(dividend, divisor)
+    if padded is not None:
+        return divisor * FloorDiv(padded + divisor - 1, divisor) - padded
     floor = simplify_floor(dividend, divisor)
     return None if floor is None else sympy.expand(dividend - divisor * floor)
+
+
+def _find_padded(dividend: sympy.Expr, divisor: sympy.Expr) -> sympy.Expr | None:
+    """Return ``a`` of a dividend ``n - a % n`` over a divisor ``n`` that is a number."""
+    rest = divisor - dividend
+    if not divisor.is_Integer or not isinstance(rest, Mod | PythonMod) or rest.args[1] != divisor:
+        return None
+    padded = rest.args[0]
+    return padded if padded.is_nonnegative else None
+
+
+def name_chunks(expression: sympy.Expr) -> sympy.Expr:
+    """Return an expression of torch with our ``ceil(a / n)`` for its ``(a + n - 1) // n``, where ``n`` is a number."""
+
+    def name(dividend: sympy.Expr, divisor: sympy.Expr) -> sympy.Expr:
+        chunked = dividend - divisor + 1
+        if divisor.is_Integer and chunked.is_nonnegative:
+            return CeilDiv(chunked, divisor)
+        return FloorDiv(dividend, divisor)
+
+    return expression.replace(FloorDiv, name).replace(Max, _find_larger)
+
+
+def _find_larger(*sizes: sympy.Expr) -> sympy.Expr:
+    """Return the larger of 1 and whole chunks, of which there is one at least; torch keeps it so for strides."""
+    others = [size for size in sizes if size != 1]
+    if len(others) == 1 and others[0].as_coeff_Mul()[0] >= 1 and isinstance(others[0].as_coeff_Mul()[1], CeilDiv):
+        return others[0]
+    larger: sympy.Expr = Max(*sizes)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return larger
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any, Final
 import sympy
 from attrs import evolve, field, frozen
 
-from modelmeter.core.cost import Cost, Operator, Precision, Work, bits_to_bytes
+from modelmeter.core.cost import FLOAT32_BITS, Cost, Operator, Precision, Work, bits_to_bytes
 from modelmeter.core.functions import CeilDiv, FloorDiv, Size
 from modelmeter.core.fusion import keep_unfused
 from modelmeter.core.metrics import FUSED_IO, METRICS
@@ -177,7 +177,9 @@ def list_held(layer: BaseLayer, count: Size = 1, note: str = "") -> Iterator[Sum
     """Yield what ``count`` modules hold themselves."""
     costs: Costs = {
         "weight_bytes": bits_to_bytes(count * layer.own_parameters * PRECISION.weight_bits),
-        "kv_cache_bytes": bits_to_bytes(count * layer.own_kv_elements * PRECISION.kv_bits),
+        "kv_cache_bytes": bits_to_bytes(
+            count * (layer.own_kv_elements * PRECISION.kv_bits + layer.own_state_elements * FLOAT32_BITS)
+        ),
     }
     if any(size != 0 for size in costs.values()):
         yield Summand(title=HELD, costs=costs, note=note)

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from modelmeter.core.cost import Cost
+from modelmeter.core.functions import CeilDiv
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import CountError
+from modelmeter.verify.guards import GuardError, find_padding, is_padded
 from modelmeter.verify.symbolic_trace import (
     LARGE_EXAMPLES,
     SMALL_EXAMPLES,
@@ -195,3 +197,20 @@ def test_examples_are_primes() -> None:
     examples = [*LARGE_EXAMPLES, *SMALL_EXAMPLES]
     assert all(example % divisor for example in examples for divisor in range(2, isqrt(example) + 1))
     assert len(set(examples)) == len(examples)
+
+
+def test_what_is_filled_up_to_whole_chunks_has_their_number_in_its_formulas() -> None:
+    def chunk(features: Tensor) -> Tensor:
+        missing = (16 - features.shape[0] % 16) % 16
+        filled = functional.pad(features, (0, 0, 0, missing)) if missing > 0 else features
+        chunked = filled.reshape(-1, 16, 3)
+        return chunked @ chunked.transpose(1, 2)
+
+    chunks = CeilDiv(rows, sympy.Integer(16))
+    padded = is_padded(chunks)
+    # Each chunk of 16 rows of 3 channels times itself: 2 * 16 * 16 * 3 = 1,536 FLOPs. The layer before: 30 a row.
+    traced = trace_rows(chunk, assumed=[padded, rows >= 17])
+    assert traced.costs[""].tensor_core_flops == 1536 * chunks + 30 * rows
+    with pytest.raises(GuardError) as caught:
+        trace_rows(chunk, assumed=[rows >= 17])
+    assert find_padding(caught.value.condition) == chunks

@@ -8,7 +8,8 @@ import pytest
 import sympy
 from torch.utils._sympy.functions import FloorDiv, Mod, PythonMod
 
-from modelmeter.verify.sympy_facts import exact_quotients, simplify_floor, simplify_remainder
+from modelmeter.core.functions import CeilDiv
+from modelmeter.verify.sympy_facts import exact_quotients, name_chunks, simplify_floor, simplify_remainder
 
 k = sympy.Symbol("k", integer=True, positive=True)
 
@@ -54,3 +55,11 @@ def test_numbers_and_division_by_zero_stay_with_torch() -> None:
         assert Mod(sympy.Integer(17), sympy.Integer(5)) == 2
         with pytest.raises(ZeroDivisionError):
             FloorDiv(k, sympy.Integer(0))
+
+
+def test_what_is_missing_to_whole_chunks_is_a_polynomial_in_their_number() -> None:
+    with exact_quotients():
+        missing = name_chunks(PythonMod(64 - PythonMod(k, 64), 64))
+        assert name_chunks(FloorDiv(k, 64)) == FloorDiv(k, 64), "a quotient that is rounded down has no such name"
+    assert missing == 64 * CeilDiv(k, sympy.Integer(64)) - k
+    assert [missing.xreplace({k: sympy.Integer(size)}) for size in (1, 63, 64, 65, 130)] == [63, 1, 0, 63, 62]

@@ -60,6 +60,8 @@ WITH_TORCH = (
             "assemble",
             "borders",
             "cache",
+            "cached_states",
+            "chunks",
             "cards.grids",
             "cards.of_views",
             "cards.views",

@@ -12,12 +12,10 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
+from modelmeter.frontend.positions import SHORTEST_PROMPT
+
 _NAMES: Final = ("conv_states", "recurrent_states")
 """What a layer of transformers calls its states, each a mapping from their numbers."""
-
-
-SHORTEST_PROMPT: Final = 2
-"""Of any decoder: of one token, the code of torch takes other branches."""
 
 
 @frozen(kw_only=True)

@@ -19,8 +19,8 @@ from modelmeter.core.cost import Elements, Operator, Precision, Work
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import METRICS, PEAK
-from modelmeter.frontend.cached_states import SHORTEST_PROMPT
 from modelmeter.frontend.cards.card import ImageSize
+from modelmeter.frontend.positions import SHORTEST_PROMPT
 from modelmeter.frontend.recording import record_forward
 from modelmeter.frontend.records import NO_WINDOWS, TracedForward, Windows, describe_sizes
 from modelmeter.frontend.tracing import read_recording

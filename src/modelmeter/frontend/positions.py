@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import evolve
 
 from modelmeter.core.symbols import Dimensions, define_sizes
+
+SHORTEST_PROMPT: Final = 2
+"""Of any decoder: of one token, the code of torch takes other branches."""
 
 
 def limit_context(dimensions: Dimensions, longest: int | None, shortest: int) -> Dimensions:

@@ -9,7 +9,7 @@ import sympy
 from attrs import evolve, frozen
 from sympy.core.relational import Relational
 
-from modelmeter.frontend.cached_states import SHORTEST_PROMPT
+from modelmeter.frontend.positions import SHORTEST_PROMPT
 from modelmeter.frontend.records import EVERYWHERE, Region, Windows
 from modelmeter.support.errors import CountError
 

@@ -198,6 +198,9 @@ def show_formulas(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A layer, its torch class, a stage, or training_step.")],
     metric: Annotated[str | None, typer.Option("--metric", metavar="METRIC", help="Only this metric.")] = None,
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
+    modules: Annotated[
+        bool, typer.Option("--modules", help="Of the training step: what each module is of it, by default sizes.")
+    ] = False,
     graph: GraphOption = None,
     model: ModelOption = DEFAULT,
 ) -> None:
@@ -206,7 +209,13 @@ def show_formulas(
     from llm_perf_opt.commands.sources import compile_graph, read_graph
     from llm_perf_opt.terminal import has_unicode, open_console
 
-    found = show.find_formulas(compile_graph(read_graph(graph, model), model), name)
+    compiled = compile_graph(read_graph(graph, model), model)
+    if modules:
+        from llm_perf_opt.commands.training_modules import draw_training_modules
+
+        open_console().print(draw_training_modules(compiled, name, metric, is_latex=latex))
+        return
+    found = show.find_formulas(compiled, name)
     if metric is not None:
         found = [show.choose_metric(formulas, metric) for formulas in found]
     console = open_console()

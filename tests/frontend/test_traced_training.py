@@ -60,9 +60,41 @@ def test_every_module_was_called_by_itself(trained: Path) -> None:
     assert [each["layers"] for each in of_training].count(CONFIG["num_hidden_layers"]) == 1
 
 
+def test_each_module_has_its_part(trained: Path) -> None:
+    model = modelmeter.load(trained)
+    modules = model.training_modules
+    values = {"batch_size": 5, "seq_len": 19, "weight_bits": 16, "activation_bits": 16}
+    products = {path: modelmeter.evaluate(cost.tensor_core_flops, values) for path, cost in modules.items()}
+    rows, layers = 5 * 19, 3
+    # Three products for each matrix of each of 3 layers, and for the head; attention is two products of 3 heads of 10.
+    assert products["model.layers.0-2.self_attn.k_proj"] == 3 * layers * 2 * rows * 33 * 10
+    assert products["model.layers.0-2.mlp"] == 3 * layers * 3 * 2 * rows * 33 * 53
+    assert products["lm_head"] == 3 * 2 * rows * 33 * 97
+    projections = sum(products[f"model.layers.0-2.self_attn.{name}_proj"] for name in "qkvo")
+    assert products["model.layers.0-2.self_attn"] - projections == 3 * layers * 2 * 2 * 5 * 3 * 10 * 19 * 19
+    # A row of gradients is added into the table for each token: one FLOP a channel.
+    table = modules["model.embed_tokens"]
+    assert modelmeter.evaluate(table.cuda_core_flops, values) == rows * 33
+    assert modelmeter.evaluate(table.weight_bytes, values) == 2 * 97 * 33
+    whole = modules[""]
+    for metric in ("cuda_core_flops", "io_bytes", "weight_bytes", "activation_bytes"):
+        parts = [modelmeter.evaluate(modules[path][metric], values) for path in ("model", "lm_head")]
+        assert modelmeter.evaluate(whole[metric], values) == sum(parts)
+
+
+def test_show_lists_the_modules(trained: Path) -> None:
+    shown = run("show", "training_step", "--modules", "--metric", "weight_bytes", "--model", str(trained))
+    (line,) = (line for line in shown.splitlines() if line.startswith("lm_head"))
+    assert line.split()[1] == f"{2 * 33 * 97:,}"
+    said = refuse("show", "prefill", "--modules", "--model", str(trained))
+    assert "no step whose modules are told apart of this name; found prefill; known are training_step" in said
+
+
 def test_there_is_none_unless_it_is_asked_for(folder: Path) -> None:
     said = refuse("eval", "training_step", "--model", str(folder))
     assert "no training step; `modelmeter compile SOURCE --training`" in said
+    said = refuse("show", "training_step", "--modules", "--model", str(folder))
+    assert "the model has no training step" in said
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,8 @@ def make_show(draw: Draw) -> Case:
         arguments += ["--metric", draw.choice((*costs.Cost._fields, "peak_activation_bytes", draw.text()))]
     if draw.chance(0.3):
         arguments.append("--latex")
+    if draw.chance(0.1):
+        arguments.append("--modules")
     if draw.chance(0.7):
         arguments += ["--graph", _name_file(draw, files, _GRAPH, _make_graph(draw, share_valid=0.02))]
     return Case(arguments=tuple(arguments), files=files)

@@ -13,6 +13,7 @@ from modelmeter.analysis.breakdown import OperatorRow, list_operators
 from modelmeter.analysis.catalogue import LayerEntry, build_catalogue
 from modelmeter.analysis.peak import Peak, find_peaks
 from modelmeter.analysis.totals import Totals, add_up
+from modelmeter.analysis.training_modules import list_training_modules
 from modelmeter.core.cost import Cost
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.size_rules import substitute_sizes
@@ -97,6 +98,15 @@ class ModelParts:
         """The cost of a forward without a cache, and of the backward of it; None where the model has none."""
         layers = self.training_layers
         return None if layers is None else layers.training_cost
+
+    @cached_property
+    def training_modules(self) -> Mapping[str, Cost]:
+        """The cost of a training step by module path, with everything below each; empty where the model has none."""
+        layers = self.training_layers
+        if layers is None:
+            return {}
+        with without_collection():
+            return list_training_modules(layers, self.model)
 
     @cached_property
     def catalogue(self) -> tuple[LayerEntry, ...]:

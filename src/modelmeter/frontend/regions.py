@@ -16,7 +16,6 @@ from attrs import evolve, frozen
 from modelmeter.core.cost import KINDS, Elements, Operator
 from modelmeter.core.functions import Size
 from modelmeter.frontend.records import EVERYWHERE, TracedForward, substitute, substitute_forward
-from modelmeter.support.errors import CountError
 
 
 @frozen(kw_only=True)
@@ -67,8 +66,8 @@ def combine_operators(parts: Sequence[Part]) -> tuple[Operator, ...]:
 def _align(
     rows: list[list[Operator | None]], operators: Sequence[Operator], number: int
 ) -> list[list[Operator | None]]:
-    names = [next(operator.name for operator in row if operator is not None) for row in rows]
-    matcher = SequenceMatcher(None, names, [operator.name for operator in operators], autojunk=False)
+    names = [next(_name(operator) for operator in row if operator is not None) for row in rows]
+    matcher = SequenceMatcher(None, names, list(map(_name, operators)), autojunk=False)
     aligned: list[list[Operator | None]] = []
     for tag, start, stop, other_start, other_stop in matcher.get_opcodes():
         if tag == "equal":
@@ -85,6 +84,11 @@ def _align(
             aligned.append([*row, same])
         aligned += [[*[None] * number, operator] for operator in right]
     return aligned
+
+
+def _name(operator: Operator) -> tuple[str, bool, bool]:
+    """Return what operators that are one row have in common: their name, and what they read in a backward, if any."""
+    return operator.name, operator.is_linear, operator.gradients in (None, Elements())
 
 
 def _multiplies(row: Sequence[Operator | None]) -> bool:
@@ -119,8 +123,6 @@ def _combine_backward(
     present = [operator for operator in row if operator is not None]
     if all(operator.gradients is None for operator in present):
         return {}
-    if len({operator.is_linear for operator in present}) > 1:
-        raise CountError("the backward of an operator reads its inputs at some sizes only", found=present[0].name)
     return {
         "is_linear": present[0].is_linear,
         "gradients": combine_elements("gradients"),

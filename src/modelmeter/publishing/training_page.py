@@ -13,6 +13,7 @@ from modelmeter.graph.module_graph import join_path
 from modelmeter.layers.base import BaseLayer
 from modelmeter.model.stages import TRAINING_STEP, TrainingStep
 from modelmeter.publishing.conventions import describe_stage_checks
+from modelmeter.publishing.derivation.stages import is_taken_apart
 from modelmeter.publishing.formula import Formula, arrange_part
 from modelmeter.publishing.page_input import PageInput, build_section, make_reader
 from modelmeter.publishing.page_spec import ModuleRow, PartRow, Share, StagePage
@@ -77,7 +78,7 @@ def _walk_top(
         below = join_path(path, name)
         values = _evaluate(source, child.train(Precision()))
         own = {metric: own[metric] - values[metric] for metric in METRICS}
-        if child.layer.holds_layers:
+        if is_taken_apart(child.layer, below):
             yield from _walk_top(source, child.layer, below)
         else:
             yield below, child.layer, values

@@ -62,7 +62,7 @@ class GradientGraph:
     def of(cls, outputs: Iterable[Tensor]) -> GradientGraph:
         """Walk back from ``outputs``, which require gradients."""
         sources: defaultdict[tuple[Node, int], list[int]] = defaultdict(list)
-        nodes = list(_walk(output.grad_fn for output in outputs if output.grad_fn is not None))
+        nodes = list(walk(output.grad_fn for output in outputs))
         for node in nodes:
             for below, number in node.next_functions:
                 if below is not None:
@@ -83,8 +83,9 @@ class GradientGraph:
         )
 
 
-def _walk(roots: Iterable[Node]) -> Iterator[Node]:
-    waiting = list(roots)
+def walk(roots: Iterable[Node | None]) -> Iterator[Node]:
+    """Yield all nodes that gradients of ``roots`` go back through, each once."""
+    waiting = [root for root in roots if root is not None]
     seen: set[Node] = set()
     while waiting:
         node = waiting.pop()

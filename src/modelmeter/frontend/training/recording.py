@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import pairwise, takewhile
 from typing import Any, Final, NoReturn
 
 import torch
 from attrs import evolve, frozen
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
@@ -167,7 +169,7 @@ def record_training_step(model: nn.Module, forward: Callable[[], object]) -> Tra
     # Only the math path of attention is made of operators that FlopCounterMode knows on every device.
     with (
         torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), recorder.modules.watch_modules(),
-        watch_shapes(model, shapes), recorder.products, recorder, recorder.follow_attention(),
+        watch_shapes(model, shapes), recorder.products, recorder, recorder.follow_attention(), drop_nothing(),
     ):  # fmt: skip
         try:
             outputs = find_learned(forward())
@@ -184,6 +186,24 @@ def record_training_step(model: nn.Module, forward: Callable[[], object]) -> Tra
         summed=backward.summed,
         expected_sums=sum(meeting.sums * meeting.elements for meeting in graph.meetings),
     )
+
+
+@contextmanager
+def drop_nothing() -> Iterator[None]:
+    """Let dropout return what it is given where it drops nothing, as it does where gradients are wanted.
+
+    The Python code of torch, which keeps symbols, copies it.
+    """
+    original = functional.dropout
+
+    def drop(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        return original(input, p, training, inplace) if training and p else input
+
+    functional.dropout = drop
+    try:
+        yield
+    finally:
+        functional.dropout = original
 
 
 def _put_together(

@@ -44,7 +44,7 @@ def list_stage_summands(source: PageInput, root: BoundModule, stage: str, formul
 def _list_summands(source: PageInput, bound: BoundModule, stage: str, formulas: LayerFormulas) -> Iterator[Summand]:
     path, stage_of = bound.node.path, source.definition.stage_of
     calls = [call for call in bound.list_calls() if stage_of(call.run, path) == stage]
-    if _is_taken_apart(bound):
+    if isinstance(bound.layer, ModuleList) or is_taken_apart(bound.layer, path):
         for child in bound.children:
             yield from _list_summands(source, child, stage, formulas)
         operators: list[Operator] = [operator for call in calls for operator in call.own_operators()]
@@ -66,12 +66,10 @@ def _list_summands(source: PageInput, bound: BoundModule, stage: str, formulas: 
     )  # fmt: skip
 
 
-def _is_taken_apart(bound: BoundModule) -> bool:
+def is_taken_apart(layer: BaseLayer, path: str) -> bool:
     """Tell whether a stage is derived from what is in a module, not from the formula of the module."""
-    if isinstance(bound.layer, ModuleList) or bound.layer.holds_layers:
-        return True
     # A traced model: its layers have formulas of their place only, so what is inside the outermost two is shown.
-    return not bound.layer.has_own_sizes and bool(bound.children) and "." not in bound.node.path
+    return layer.holds_layers or (not layer.has_own_sizes and bool(layer.children) and "." not in path)
 
 
 def _close(costs: Costs, loop: Loop) -> Costs:
@@ -87,7 +85,7 @@ def list_training_summands(layer: BaseLayer, path: str = "") -> Iterator[Summand
         if isinstance(child.layer, ModuleList):
             for group in child.layer.groups:
                 yield _train(below, group)
-        elif child.layer.holds_layers:
+        elif is_taken_apart(child.layer, below):
             yield from list_training_summands(child.layer, below)
         else:
             yield _train(below, child)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import GRAPH, Result, Run, add_evidence, run_apart
+from command_line import GRAPH, Result, Run, add_evidence, list_files, run_apart
 
 from llm_perf_opt import cli
 from llm_perf_opt.commands.sources import compile_graph, read_graph
@@ -42,3 +42,11 @@ def compiled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = run_apart("compile", "--graph", GRAPH, "--out", folder, forbidden=("torch", "torchinfo", "numpy"))
     assert (result.returncode, result.stderr) == (0, "")
     return folder
+
+
+@pytest.fixture
+def emitted(monkeypatch: pytest.MonkeyPatch, compiled_folder: Path) -> None:
+    """Emit what was emitted before: for tests of what becomes of the files, since emission takes seconds."""
+    files = {path: content.decode() for path, content in list_files(compiled_folder).items()}
+    monkeypatch.setattr("llm_perf_opt.commands.compile.compile_model", lambda *_, **__: None)
+    monkeypatch.setattr("llm_perf_opt.commands.compile.emit_files", lambda *_, **__: files)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +129,17 @@ def test_a_window_that_is_too_short_for_symbols_is_refused() -> None:
 
     with pytest.raises(CountError, match="a window of attention is too short; expected at least 16; found 5"):
         compile_config({**CONFIG, "sliding_window": 5}, name="Short-Window", points=0)
+
+
+def test_two_flops_a_token_are_compared_on_both_sides_of_the_window(compilation: Any) -> None:
+    from modelmeter.core.evaluate import evaluate
+    from modelmeter.scaling.studies.records import ClosedForm, Subject
+    from modelmeter.scaling.studies.rules_of_thumb import STUDY
+
+    found = [each for each in STUDY.find(Subject(model=compilation.compiled)) if isinstance(each, ClosedForm)]
+    (ratio,) = [each.formula for each in found if "decoding" in each.words]
+    for prompt in (7, 130, 131, 132, 401):
+        seen = [min(prompt + step, WINDOW) for step in range(1, 1024)]  # the default of its steps
+        exact = sum(2 * (2 * MATRICES + 4 * keys * 42) + 2 * 42 * 97 for keys in seen)
+        active = 2 * MATRICES + 42 * 97
+        assert evaluate(ratio, {"seq_len": prompt}) == Fraction(exact, 2 * active * 1023)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import floor
+
 import pytest
 import sympy
 from hypothesis import given, settings
@@ -34,6 +37,29 @@ def test_pieces_have_the_values_of_the_formula(cost: Quantity) -> None:
     assert seen == expected
 
 
+@pytest.mark.parametrize(
+    ("experts", "per_token", "tokens", "weights"),
+    [(7, 3, N, 3 * N), (5, 2, 3 * N, 6 * N + 5), (11, 11, N, N), (13, 1, 2 * N + 1, 2 * N + 8), (7, 3, N, 2244)],
+)
+def test_reads_of_experts_that_grow_with_the_tokens(
+    experts: int, per_token: int, tokens: sympy.Expr, weights: sympy.Expr
+) -> None:
+    """Against E (1 - (1 - k/E)^N) W in exact fractions, rounded to the nearest integer, halves up, point by point."""
+    formula = RoutedReads(experts, per_token, tokens, weights)
+    pieces = find_pieces([from_sympy(formula)], "n", [Range(1).cell])
+    check_cover([piece.cell for piece in pieces], Range(1))
+    *_, last = sorted(piece.cell.first for piece in pieces)
+    assert last < 200
+    for piece in pieces:
+        for place in range(
+            piece.cell.first, 1 + (piece.cell.first + 40 if piece.cell.last is None else piece.cell.last)
+        ):
+            point = piece.cell.point(place)
+            missed = Fraction(experts - per_token, experts) ** int(tokens.subs(N, point))
+            read = experts * (1 - missed) * int(sympy.sympify(weights).subs(N, point))
+            assert univariate.value_at(piece.polynomials[0], place) == floor(read + Fraction(1, 2)), point
+
+
 def test_a_class_is_refined_into_its_parts() -> None:
     cell = Cell(3, 2, 4, 11)  # 14, 17, ..., 35
     parts = list(cell.refine(5))
@@ -48,6 +74,8 @@ def test_a_class_is_refined_into_its_parts() -> None:
         (ceil_div(N**2, N + 1), "divides one size by another"),
         (1 / (N + 1), "divides by a size"),
         (RoutedReads(N + 3, 2, 7, 5), "depend on the size"),
+        (RoutedReads(7, 2, N, N**2), "depend on the size"),
+        (RoutedReads(7, 2, 3 * N, 3 * N - 1), "depend on the size"),
         (ceil_div(N, 10**9 + 7), "residue classes"),
         (RoutedReads(10**6, 1, N, 5), "too many pieces"),
     ],

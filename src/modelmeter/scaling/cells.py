@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from math import gcd, lcm
+from math import ceil, gcd, lcm
 
 from attrs import frozen
 
+from modelmeter.core.functions import enough_tokens
 from modelmeter.scaling import univariate
 from modelmeter.scaling.cell import Cell
 from modelmeter.scaling.column_reader import read_columns
@@ -235,15 +236,16 @@ class _CellReader:
     def _routed_reads(
         self, experts: Coefficients, per_token: Coefficients, tokens: Coefficients, weights: Coefficients
     ) -> Coefficients | None:
-        """Read all experts where there are many tokens; see ``expected_routed_reads`` for the bound."""
+        """Read all experts where there are many tokens; weights may grow by a number with each of them."""
         if not weights or not per_token:
             return ()
-        if any(len(each) != 1 for each in (experts, per_token, weights)):
+        growth: Number = Fraction(weights[-1], tokens[-1]) if len(weights) == len(tokens) > 1 else 0
+        fixed = univariate.subtract(weights, univariate.scale(tokens, growth))
+        if any(len(each) > 1 for each in (experts, per_token, fixed)) or growth < 0 or any(each < 0 for each in fixed):
             raise NotResolvedError("the experts of a formula depend on the size", place=self._name)
-        everything = experts[0] * weights[0]
-        enough: Number = experts[0] * (2 * int(everything)).bit_length()
+        enough = enough_tokens(int(experts[0]), 1, ceil(univariate.value_at(fixed, 0)), ceil(growth))
         rest = univariate.subtract(univariate.scale(tokens, per_token[0]), univariate.constant(enough))
-        return univariate.constant(everything) if self._is_beyond(rest) else None
+        return univariate.scale(weights, experts[0]) if self._is_beyond(rest) else None
 
 
 def _multiply(factors: Sequence[Coefficients]) -> Coefficients:

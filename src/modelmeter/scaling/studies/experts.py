@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import sympy
 from attrs import frozen
@@ -10,12 +10,14 @@ from attrs import frozen
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import RoutedReads
+from modelmeter.layers.base import BaseLayer
 from modelmeter.model.stages import REQUEST
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.quantity import Quantity
 from modelmeter.scaling.sources import stage
 from modelmeter.scaling.studies.asking import Worded
 from modelmeter.scaling.studies.parts import slug
+from modelmeter.support.errors import FormulaError
 
 
 @frozen
@@ -81,10 +83,28 @@ def count_active_parameters(model: CompiledFormulas, name: str) -> int:
         calls = [call for call in module.calls if model.definition.stage_of(call.run, module.node.path) == name]
         if not calls or not any(operator.tensor_core_flops != 0 for operator in calls[0].layer.operators()):
             continue
-        held = evaluate(sympy.sympify(module.count * module.layer.own_parameters), sizes)
+        passed = module.layer.own_parameters - _count_unchosen(calls[0].layer, sizes)
+        held = evaluate(sympy.sympify(module.count * passed), sizes)
         routing = calls[0].routing
         if routing is not None:
             chosen = evaluate(sympy.sympify(routing.num_experts_per_tok), sizes)
             held = held * chosen // evaluate(sympy.sympify(routing.n_routed_experts), sizes)
         total += int(held)
     return total
+
+
+def _count_unchosen(layer: BaseLayer, sizes: Mapping[str, int]) -> int:
+    """Return the parameters that a token does not choose in a layer of all experts: their reads say which those are."""
+    weights = sympy.Add(*(operator.reads.weight for operator in layer.operators()))
+    reads = weights.atoms(RoutedReads)
+    of_all, of_chosen = (
+        weights.xreplace({read: read.args[count] * read.args[-1] for read in reads}) for count in (0, 1)
+    )
+    unchosen = int(evaluate(sympy.expand(of_all - of_chosen), sizes))
+    held = int(evaluate(sympy.sympify(layer.own_parameters), sizes))
+    if unchosen > held:
+        raise FormulaError(
+            "a layer of experts reads its weights more than once, so that they do not say which a token chooses",
+            place=type(layer).__name__, expected=f"at most {held} parameters", found=unchosen,
+        )  # fmt: skip
+    return unchosen

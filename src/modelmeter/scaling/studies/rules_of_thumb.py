@@ -8,6 +8,7 @@ from typing import Final
 
 import sympy
 
+from modelmeter.core.functions import IntegerFunction
 from modelmeter.model.loop import Loop
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
@@ -120,10 +121,13 @@ def _ask_cache(model: CompiledFormulas) -> Iterator[Finding]:
 
 
 def _ratio(exact: Worded, rule: Worded, over: str) -> sympy.Expr:
+    """Return the ratio in partial fractions; brackets, as of windows that are full, and roundings stay as they are."""
     ratio = exact.quantity / rule.quantity
     formula, _ = ratio.context.fill(ratio.formula, ratio.values, [over])
     (free,) = (each for each in formula.free_symbols if each.name == over)
-    return sympy.apart(sympy.together(sympy.expand(formula)), free)
+    opaque = {found: sympy.Dummy(integer=True, nonnegative=True) for found in formula.atoms(IntegerFunction)}
+    fractions = sympy.apart(sympy.together(sympy.expand(formula.xreplace(opaque))), free)
+    return fractions.xreplace({stand_in: found for found, stand_in in opaque.items()})
 
 
 STUDY: Final = Study(

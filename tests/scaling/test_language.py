@@ -37,6 +37,7 @@ CARD = {"card.memory_bytes": Quantity(formula=85_899_345_920, name="card.memory_
         ("layer(linear).weight_bytes", MODEL.formula("linear", "weight_bytes"), "bytes"),
         ("3 * (seq_len - 2) / 4 - -seq_len", symbol("seq_len") * Fraction(7, 4) - Fraction(3, 2), ""),
         ("card.memory_bytes - 80 GiB", 0, "bytes"),
+        ("3 MiB - 7 KiB", 3 * 2**20 - 7 * 2**10, "bytes"),
         ("1.5e3 MB + 500_000 kB", 2 * 10**9, "bytes"),
         ("2 TFLOP/s", 2 * 10**12, "FLOP/s"),
         ("5 TB/s", 5 * 10**12, "byte/s"),

@@ -68,7 +68,7 @@ def make_fields(model_type: str) -> dict[str, Any]:
     from modelmeter.frontend.modules import cut_config
 
     config = CONFIG_MAPPING[model_type](**COMPLETED.get(model_type, {}))
-    return {**cut_config(config, LAYERS).to_dict(), "model_type": model_type}
+    return {**cut_config(config, range(LAYERS)).to_dict(), "model_type": model_type}
 
 
 def try_model(model_type: str) -> tuple[str, str]:

@@ -38,9 +38,10 @@ from modelmeter.frontend.modules import (
     count_own_parameters,
 )
 from modelmeter.frontend.positions import describe_positions, limit_context
-from modelmeter.frontend.records import TracedForward, TracedModel, TracedRun, substitute_forward
+from modelmeter.frontend.records import TracedForward, TracedModel, TracedRun
 from modelmeter.frontend.refusals import name_line
 from modelmeter.frontend.regions import merge_alike, merge_regions
+from modelmeter.frontend.substitution import Substitution
 from modelmeter.frontend.text_parts import CACHED, split_stage
 from modelmeter.frontend.text_stages import learn_stages, list_stages
 from modelmeter.frontend.traced_graph import list_members, trace_graph
@@ -174,7 +175,8 @@ def trace_parts(
         for stage, part in parts
     ]
     steps = TEXT_DIMENSIONS.symbol("seq_len") + TEXT_DIMENSIONS.symbol("decode_step") - 1
-    return tuple(substitute_forward(forward, {CACHED: steps}) for forward in merge_regions(regions))
+    put_in = Substitution({CACHED: steps})
+    return tuple(map(put_in.change_forward, merge_regions(regions)))
 
 
 def check_alike(traced: TracedModel) -> None:

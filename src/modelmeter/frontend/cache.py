@@ -50,6 +50,11 @@ class InPlaceLayer(DynamicLayer):  # type: ignore[misc]  # transformers ships no
         super().__init__()
         self.length: Any = 0
 
+    @property
+    def kept(self) -> tuple[Tensor, ...]:
+        """What is kept from one step to the next."""
+        return self.keys, self.values
+
     def get_seq_length(self) -> Any:
         """Return how many positions are cached."""
         return self.length
@@ -239,13 +244,11 @@ def _replace(layer: Any) -> Any:
 
 def list_tensors(cache: DynamicCache) -> list[Tensor]:
     """Return the tensors that hold keys and values now, as far as they are kept."""
-    return [tensor for layer in cache.layers for tensor in (*_list_kept(layer), *list_states(layer))]
-
-
-def _list_kept(layer: Any) -> tuple[Tensor, ...]:
-    if not has_positions(layer):
-        return ()
-    return layer.kept if isinstance(layer, InPlaceWindow | InPlaceReference) else (layer.keys, layer.values)
+    return [
+        tensor
+        for layer in cache.layers
+        for tensor in (*(layer.kept if has_positions(layer) else ()), *list_states(layer))
+    ]
 
 
 def has_positions(layer: Any) -> bool:

@@ -19,7 +19,7 @@ from modelmeter.frontend.cards.shipped import find_card
 from modelmeter.frontend.configs.config import ModelConfig, make_config, read_model_config
 from modelmeter.frontend.configs.sources import check_name
 from modelmeter.frontend.definition import VISION, define_model
-from modelmeter.frontend.evidence import Checked, check_stage, choose_points, describe_checks
+from modelmeter.frontend.evidence import Checked, check_stage, choose_points, describe_checks, put_in_widths
 from modelmeter.frontend.general.general_form import add_general
 from modelmeter.frontend.modules import Depth, build_modules, count_layers
 from modelmeter.frontend.records import TracedModel, describe_sizes
@@ -151,6 +151,8 @@ def _compile_model(
         traced, more = add_training(traced, depth, read.config, _choose_points(read, traced, points, card), begin)
         checked = [*checked, *more]
     compiled = _compile(traced)
+    if "peaks" in vars(unchecked):  # neither words nor a training step change them
+        vars(compiled)["peaks"] = unchecked.peaks
     rule = None if card is None else PAGE_RULES.get(card.name)
     serving = make_serving(tuple(traced.runs), traced.default_workload)
     positions = find_positions(read.config)
@@ -225,6 +227,8 @@ def _check_points(
     peaks: Mapping[str, Peak] = compiled.peaks
     checked = []
     for sizes in points:
+        numbers = put_in_widths(sizes, next(model.parameters()).dtype)
+        layers_of = compiled.definition.build_layers(numbers)
         for stage in traced.runs:
             begin(f"count {stage} at {describe_sizes(sizes)}")
             checked.append(
@@ -233,9 +237,10 @@ def _check_points(
                     model,
                     traced.graph,
                     make,
-                    compiled.definition.build_layers,
+                    layers_of[stage],
                     peaks[stage],
                     sizes,
+                    numbers,
                     layers=layers,
                     traced=traced.traced_paths if config is depth.config else None,
                 )

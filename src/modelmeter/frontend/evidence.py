@@ -17,7 +17,6 @@ from torch import nn
 from modelmeter.analysis.peak import Peak
 from modelmeter.core.cost import Elements, Operator, Precision, Work
 from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size
 from modelmeter.core.metrics import METRICS, PEAK
 from modelmeter.frontend.cards.card import ImageSize
 from modelmeter.frontend.positions import SHORTEST_PROMPT
@@ -36,8 +35,6 @@ BITS = Precision(weight_bits=7, activation_bits=13, kv_bits=11)
 
 MakeForward = Callable[[nn.Module, str, Mapping[str, int]], Forward]
 """Returns the forward of a stage at sizes."""
-
-BuildLayers = Callable[[Mapping[str, Size]], Mapping[str, BaseLayer]]
 
 
 @frozen(kw_only=True)
@@ -136,21 +133,33 @@ def _surround(windows: Windows, chance: random.Random) -> tuple[list[dict[str, i
     return beyond, border
 
 
+def find_widths(dtype: torch.dtype) -> Precision:
+    """Return how wide elements are taken to be in a check of modules that compute with a type."""
+    return Precision(weight_bits=32, activation_bits=32, kv_bits=32) if dtype == torch.float32 else BITS
+
+
+def put_in_widths(sizes: Mapping[str, int], dtype: torch.dtype) -> dict[str, int]:
+    """Return sizes with the widths of elements, in the last step of a decode."""
+    return {**sizes, **asdict(find_widths(dtype)), "decode_step": sizes["decode_steps"]}
+
+
 def check_stage(
     stage: str,
     model: nn.Module,
     graph: ModuleGraph,
     make: MakeForward,
-    build_layers: BuildLayers,
+    root: BaseLayer,
     peak: Peak,
     sizes: Mapping[str, int],
+    numbers: Mapping[str, int],
     *,
     layers: int,
     traced: Mapping[str, Sequence[str]] | None = None,
 ) -> Checked:
     """Count one stage of ``model`` at ``sizes``, and compare every metric of every module with the formulas.
 
-    ``traced`` has the modules of each node of the graph where the model is one of few layers.
+    ``root`` has the layers of the stage at ``numbers``, which are those of :func:`put_in_widths`. ``traced`` has the
+    modules of each node of the graph where the model is one of few layers.
 
     Raises
     ------
@@ -159,9 +168,8 @@ def check_stage(
     """
     started = perf_counter()
     dtype = next(model.parameters()).dtype
-    widths = Precision(weight_bits=32, activation_bits=32, kv_bits=32) if dtype == torch.float32 else BITS
-    numbers = {**sizes, **asdict(widths), "decode_step": sizes["decode_steps"]}
-    tree = list(list_modules(graph, build_layers(numbers)[stage], traced))
+    widths = find_widths(dtype)
+    tree = list(list_modules(graph, root, traced))
     forward = make(model, stage, sizes)
     recording = record_forward(model, forward.run, cache=forward.cache)
     noted = {insertion.path for insertion in recording.insertions}

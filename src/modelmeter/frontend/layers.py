@@ -130,14 +130,17 @@ class TracedRoot(TracedLayer):
         """Record each operator with all that is alive beside it. Where nothing is cast, a cast makes no tensor."""
         skipped = set() if tape.casts else forward.list_casts()
         lives = forward.lifetimes if tape.casts else forward.merge_casts()
-        buffers = [(life, Buffer(life.elements)) for life in lives]
+        alive: list[list[Buffer]] = [[] for _ in forward.operators]
+        for life in lives:
+            buffer = Buffer(life.elements)
+            for beside in alive[life.first : life.last + 1]:
+                beside.append(buffer)
         for place, traced in enumerate(forward.operators):
             if place in skipped:
                 continue
-            alive = [buffer for life, buffer in buffers if life.first <= place <= life.last]
             placed = self.places[traced.path]
             with tape.inside(placed.path, placed.layer):
-                tape.run_all(traced.operator, (), *alive)
+                tape.run_all(traced.operator, (), *alive[place])
 
 
 @frozen(kw_only=True, slots=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -126,9 +126,11 @@ class Depth:
 
 
 def choose_depth(config: PreTrainedConfig, model: nn.Module, *, class_name: str = "") -> Depth:
-    """Return how many of the first layers have each kind at least twice, where the model has two of it.
+    """Return the first layers that have each kind at least twice, where the model has two of it.
 
-    A model of the first layers must have the very kinds that the whole model begins with.
+    Of a row of one kind, the layers that follow two of it, or one if two were in a row before, are left out: which kind
+    comes after which stays. A model of few layers must have the very kinds of those that it stands for; if it has not,
+    none is left out, and then it is the whole model that is traced.
 
     Raises
     ------
@@ -142,21 +144,38 @@ def choose_depth(config: PreTrainedConfig, model: nn.Module, *, class_name: str 
     described = [describe_kind(layer) for layer in model.get_submodule(layers).children()]
     kinds = tuple(numbers.setdefault(kind, len(numbers)) for kind in described)
     needed = [min(2, kinds.count(kind)) for kind in range(len(numbers))]
-    traced = next(
-        length
+    first = next(
+        kinds[:length]
         for length in range(1, count + 1)
         if all(kinds[:length].count(kind) >= least for kind, least in enumerate(needed))
     )
     whole = Depth(config=config, stacks=(Stack(layers=layers, kinds=kinds, traced=kinds),), class_name=class_name)
-    if traced > _MOST_LAYERS_TRACED or traced == count:
-        return whole
-    shallow = cut_config(config, traced)
-    built = build_modules(shallow, class_name=class_name)
-    seen = [describe_kind(layer) for layer in built.get_submodule(layers).children()]
-    if seen != described[:traced]:
-        return whole
-    stack = Stack(layers=layers, kinds=kinds, traced=kinds[:traced])
-    return Depth(config=shallow, stacks=(stack,), class_name=class_name)
+    for chosen in dict.fromkeys((_leave_out(first), tuple(range(len(first))))):
+        if len(chosen) > _MOST_LAYERS_TRACED or len(chosen) == count:
+            continue
+        try:
+            shallow = cut_config(config, chosen)
+            built = build_modules(shallow, class_name=class_name)
+        except ArchitectureError:  # a config that says what holds for no other number of layers
+            continue
+        seen = [describe_kind(layer) for layer in built.get_submodule(layers).children()]
+        if seen == [described[layer] for layer in chosen]:
+            stack = Stack(layers=layers, kinds=kinds, traced=tuple(kinds[layer] for layer in chosen))
+            return Depth(config=shallow, stacks=(stack,), class_name=class_name)
+    return whole
+
+
+def _leave_out(kinds: Sequence[int]) -> tuple[int, ...]:
+    """Return the layers of a stack without those that follow one of their kind as another did before."""
+    chosen: list[int] = []
+    doubled: set[int] = set()
+    for layer, kind in enumerate(kinds):
+        if chosen and kinds[chosen[-1]] == kind:
+            if kind in doubled:
+                continue
+            doubled.add(kind)
+        chosen.append(layer)
+    return tuple(chosen)
 
 
 def build_shallow(depth: Depth) -> nn.Module:
@@ -226,10 +245,15 @@ def _find_stack(
     return Stack(layers=blocks.path, kinds=kinds, traced=traced)
 
 
-def cut_config(config: PreTrainedConfig, depth: int) -> PreTrainedConfig:
-    """Return the config of a model of the first ``depth`` layers: lists of one entry for each layer are cut.
+def cut_config(config: PreTrainedConfig, layers: Sequence[int]) -> PreTrainedConfig:
+    """Return the config of a model of some of the ``layers``: lists of one entry for each layer are cut.
 
     So are mappings from the number of a layer to what it has of its own.
+
+    Raises
+    ------
+    ArchitectureError
+        If transformers refuses it.
     """
     fields = config.to_dict()
     text = fields["text_config"] if isinstance(fields.get("text_config"), dict) else fields
@@ -237,10 +261,18 @@ def cut_config(config: PreTrainedConfig, depth: int) -> PreTrainedConfig:
     count = text[key]
     for name, value in text.items():
         if isinstance(value, list) and len(value) == count:
-            text[name] = value[:depth]
+            text[name] = [value[layer] for layer in layers if layer < count]
         elif isinstance(value, dict) and value and all(str(layer).isdecimal() for layer in value):
-            text[name] = {layer: own for layer, own in value.items() if int(layer) < depth}
+            by_layer = {int(layer): (type(layer), own) for layer, own in value.items()}
+            text[name] = {
+                by_layer[layer][0](place): by_layer[layer][1] for place, layer in enumerate(layers) if layer in by_layer
+            }
     for each in (key, "decoder_layers"):
         if each in text:
-            text[each] = depth
-    return type(config).from_dict(fields)
+            text[each] = len(layers)
+    try:
+        return type(config).from_dict(fields)
+    except Exception as error:  # each class of transformers checks its own config in its own way
+        raise ArchitectureError(
+            "transformers refuses a config of few layers", place=str(config.model_type), found=_shorten(str(error))
+        ) from error

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.functions import Size
+from modelmeter.core.cost import Elements
+from modelmeter.frontend.insertions import Insertion, Noted
 from modelmeter.frontend.refusals import find_lines
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, storage_key, tensors_in
@@ -32,26 +32,6 @@ class Life:
     elements: Elements
     first: int
     last: int | None = None
-
-
-class Noted(Protocol):
-    """What runs in place of modules whose work was learned apart, such as experts."""
-
-    def list_operators(self, tokens: Size) -> tuple[Operator, ...]:
-        """Return the operators for as many tokens."""
-
-    def list_alive(self, tokens: Size) -> tuple[Elements, ...]:
-        """Return what is alive inside, each beside one of them."""
-
-
-@frozen(kw_only=True)
-class Insertion:
-    """A place in a forward where something was noted: its first operator, its path, and its tokens in torch's sizes."""
-
-    place: int
-    path: str
-    noted: Noted
-    tokens: Any
 
 
 @frozen(kw_only=True)
@@ -126,16 +106,13 @@ class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # tor
                 "a forward has more operators than its modules explain", place=operator.path,
                 expected=f"at most {self._most}", found="a loop over positions, most likely",
             )  # fmt: skip
-        self._kinds.refresh()
-        for tensor in self._live_cache():
-            held = self._alive.pop(storage_key(tensor), None)
-            if held is not None:
-                self._end(held[0])  # what is handed to the cache is part of it from then on
+        for key in self._kinds.refresh() & self._alive.keys():
+            self._end(self._alive.pop(key)[0])  # what is handed to the cache is part of it from then on
         self.reserve([*operator.inputs, *operator.outputs])
         if operator.name == "_to_copy":
             self.copies[len(self.operators)] = self._find_life(operator.inputs[0]), self._find_life(operator.outputs[0])
         self.lines.append(find_lines())
-        super().note(operator)
+        self.record(operator)
 
     def insert(self, noted: Noted, tokens: Any) -> None:
         """Take note of what runs here in the place of a module."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import sympy
 from attrs import evolve, field, frozen
@@ -273,69 +272,6 @@ class TracedModel:
     training: TracedRun | None = None
     training_refused: str = ""
     training_checks: str = ""
-
-
-def substitute(size: Size, values: Mapping[sympy.Symbol, sympy.Expr]) -> Size:
-    """Return a size with ``values`` for symbols, multiplied out; an int where it is one."""
-    if isinstance(size, int):
-        return size
-    found = sympy.expand(size.xreplace(values))
-    return int(found) if found.is_Integer else found
-
-
-def substitute_operator(operator: Operator, values: Mapping[sympy.Symbol, sympy.Expr]) -> Operator:
-    """Return an operator with ``values`` for symbols."""
-    return convert_operator(operator, lambda size: substitute(size, values))
-
-
-def convert_operator(operator: Operator, change: Callable[[Any], Size]) -> Operator:
-    """Return an operator of which each number is what ``change`` makes of it."""
-
-    def convert(elements: Elements | None) -> Elements | None:
-        return None if elements is None else elements.convert(change)
-
-    return Operator(
-        name=operator.name,
-        tensor_core_flops=change(operator.tensor_core_flops),
-        cuda_core_flops=change(operator.cuda_core_flops),
-        reads=operator.reads.convert(change),
-        writes=operator.writes.convert(change),
-        backward_tensor_core_flops=change(operator.backward_tensor_core_flops),
-        backward_cuda_core_flops=change(operator.backward_cuda_core_flops),
-        gradients=convert(operator.gradients),
-        differentiated=convert(operator.differentiated),
-        is_linear=operator.is_linear,
-    )
-
-
-def substitute_forward(forward: TracedForward, values: Mapping[sympy.Symbol, sympy.Expr]) -> TracedForward:
-    """Return a forward with ``values`` for symbols."""
-
-    def put_in(lives: tuple[Lifetime, ...]) -> tuple[Lifetime, ...]:
-        return tuple(
-            evolve(life, elements=life.elements.convert(lambda size: substitute(size, values))) for life in lives
-        )
-
-    uncast = forward.uncast_lifetimes
-    return evolve(
-        forward,
-        condition=substitute(forward.condition, values),
-        region=evolve(forward.region, size=substitute(forward.region.size, values)),
-        operators=tuple(
-            evolve(traced, operator=substitute_operator(traced.operator, values)) for traced in forward.operators
-        ),
-        lifetimes=put_in(forward.lifetimes),
-        uncast_lifetimes=None if uncast is None else put_in(uncast),
-        kv_elements={path: substitute(size, values) for path, size in forward.kv_elements.items()},
-        state_elements={path: substitute(size, values) for path, size in forward.state_elements.items()},
-        call_counts={
-            path: tuple(substitute(size, values) for size in sizes) for path, sizes in forward.call_counts.items()
-        },
-        output_shapes={
-            path: tuple(tuple(substitute(size, values) for size in shape) for shape in shapes)
-            for path, shapes in forward.output_shapes.items()
-        },
-    )
 
 
 def describe_sizes(sizes: Mapping[str, int]) -> str:

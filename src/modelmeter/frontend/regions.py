@@ -15,7 +15,8 @@ from attrs import evolve, frozen
 
 from modelmeter.core.cost import KINDS, Elements, Operator
 from modelmeter.core.functions import Size
-from modelmeter.frontend.records import EVERYWHERE, TracedForward, substitute, substitute_forward
+from modelmeter.frontend.records import EVERYWHERE, TracedForward
+from modelmeter.frontend.substitution import Substitution, substitute
 
 
 @frozen(kw_only=True)
@@ -51,7 +52,7 @@ def _without_region(forwards: Sequence[TracedForward]) -> list[TracedForward]:
 
 
 def _says_the_same(general: TracedForward, other: TracedForward) -> bool:
-    there = substitute_forward(general, other.at)
+    there = Substitution(other.at).change_forward(general)
     return evolve(there, condition=1, at={}) == evolve(other, condition=1, at={})
 
 

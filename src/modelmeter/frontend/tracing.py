@@ -17,7 +17,8 @@ from modelmeter.core.cost import Operator
 from modelmeter.core.functions import Size
 from modelmeter.frontend.cache import CachedShape, fill_cache, list_tensors, make_cache, name_cache
 from modelmeter.frontend.constants import FakeConstants, find_fake_mode
-from modelmeter.frontend.recording import Noted, Recording, record_forward
+from modelmeter.frontend.insertions import insert_noted
+from modelmeter.frontend.recording import Recording, record_forward
 from modelmeter.frontend.records import Lifetime, TracedForward, TracedOperator
 from modelmeter.frontend.refusals import name_line
 from modelmeter.graph.dtypes import default_dtype
@@ -218,37 +219,4 @@ def read_recording(
             for place, pair in recording.copies.items()
         },
     )
-    for insertion in reversed(recording.insertions):
-        forward = insert_noted(forward, insertion.place, insertion.path, insertion.noted, read(insertion.tokens))
-    return forward
-
-
-def insert_noted(forward: TracedForward, place: int, path: str, noted: Noted, tokens: Size) -> TracedForward:
-    """Return a forward with the operators of what was noted in place of its name."""
-    operators, alive = noted.list_operators(tokens), noted.list_alive(tokens)
-    # As many places as either needs: beside each, what may be the most.
-    more = max(len(operators), len(alive)) - 1
-    padded = [*operators, *(Operator(name=operators[-1].name) for _ in range(more + 1 - len(operators)))]
-
-    def move(at: int) -> int:
-        return at + more if at > place else at
-
-    inner = tuple(
-        Lifetime(elements=elements, first=place + step, last=place + step) for step, elements in enumerate(alive)
-    )
-    return evolve(
-        forward,
-        operators=(
-            *forward.operators[:place],
-            *(TracedOperator(path=path, operator=operator) for operator in padded),
-            *forward.operators[place + 1 :],
-        ),
-        lifetimes=(
-            *(
-                evolve(life, first=move(life.first), last=life.last + more if life.last >= place else life.last)
-                for life in forward.lifetimes
-            ),
-            *inner,
-        ),
-        copies={move(at): pair for at, pair in forward.copies.items()},
-    )
+    return insert_noted(forward, [evolve(each, tokens=read(each.tokens)) for each in recording.insertions])

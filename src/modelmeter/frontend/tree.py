@@ -25,11 +25,9 @@ from modelmeter.frontend.records import (
     GeneralForm,
     TracedModel,
     TracedRun,
-    substitute,
-    substitute_forward,
-    substitute_operator,
 )
 from modelmeter.frontend.regions import Part, combine_operators, combine_sizes
+from modelmeter.frontend.substitution import Substitution
 from modelmeter.graph.module_graph import ModuleNode, name_group
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child
@@ -145,8 +143,9 @@ class LayerTrees:
             for name, size in sizes.items()
             if dimensions.symbol(name) != size
         }
+        put_in = Substitution(values)
         return {
-            name: _RunTree(trees=self, name=name, run=run, values=values).build_root()
+            name: _RunTree(trees=self, name=name, run=run, values=values, put_in=put_in).build_root()
             for name, run in self.model.runs.items()
         }
 
@@ -157,6 +156,7 @@ class _RunTree:
     name: str
     run: TracedRun
     values: Mapping[sympy.Symbol, sympy.Expr]
+    put_in: Substitution
 
     def build_root(self) -> BaseLayer:
         layer = cast(TracedRoot, self.build(self.trees.model.graph.root))
@@ -166,7 +166,7 @@ class _RunTree:
             places.update(dict.fromkeys(members, placed))
         forwards = self.run.forwards
         if self.values:
-            forwards = tuple(substitute_forward(forward, self.values) for forward in forwards)
+            forwards = tuple(map(self.put_in.change_forward, forwards))
         return evolve(layer, forwards=forwards, places=places)
 
     def build(self, node: ModuleNode) -> BaseLayer:
@@ -178,7 +178,7 @@ class _RunTree:
             return layer
         operators = self.trees.operators[self.name, node.path]
         if self.values:
-            operators = tuple(substitute_operator(operator, self.values) for operator in operators)
+            operators = tuple(map(self.put_in.change_operator, operators))
         return self.trees.classes[node.path](
             shape=shapes[0] if shapes else (),
             only_holds=not shapes and node.path in self._active,
@@ -212,12 +212,12 @@ class _RunTree:
         form = self.trees.form
         if form is None or node.path not in form.counts:
             return node.repetition_count
-        return substitute(form.counts[node.path], self.values)
+        return self.put_in.change(form.counts[node.path])
 
     def _find_parameters(self, node: ModuleNode) -> Size:
         """Return the elements of the parameters that a node holds itself."""
         form = self.trees.form
-        return node.own_parameter_count if form is None else substitute(form.parameters[node.path], self.values)
+        return node.own_parameter_count if form is None else self.put_in.change(form.parameters[node.path])
 
     @cached_property
     def _active(self) -> set[str]:
@@ -241,22 +241,20 @@ class _RunTree:
         for path, members in self.trees.model.traced_paths.items():
             counts = self.run.forwards[0].call_counts.get(members[0])
             if counts is not None:
-                found[path] = [substitute(count, self.values) for count in counts]
+                found[path] = [self.put_in.change(count) for count in counts]
         return found
 
     def _find_shapes(self, path: str) -> tuple[Shape, ...]:
         columns = [forward.output_shapes.get(path, ()) for forward in self.run.forwards]
         return tuple(
-            tuple(
-                substitute(combine_sizes(sizes, self.run.forwards), self.values) for sizes in zip(*shapes, strict=True)
-            )
+            tuple(self.put_in.change(combine_sizes(sizes, self.run.forwards)) for sizes in zip(*shapes, strict=True))
             for shapes in zip(*columns, strict=True)
         )
 
     def _find_cached(self, node: ModuleNode, cached: Sequence[Mapping[str, Size]]) -> Size:
         path = self.trees.model.traced_paths[node.path][0]
         sizes = [elements.get(path, 0) for elements in cached]
-        return substitute(combine_sizes(sizes, self.run.forwards), self.values)
+        return self.put_in.change(combine_sizes(sizes, self.run.forwards))
 
 
 def _silence(child: Child) -> Child:

@@ -9,7 +9,7 @@ the buffer that they show. Parameters and the KV cache are no buffers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -226,10 +226,13 @@ class Tape:
         """
         alive = self._find_alive()
         # What covers another is covered by none of fewer buffers, nor by a later equal one.
+        numbers = {buffer: 1 << number for number, buffer in enumerate(self._lives)}
+        masks = {place: sum(map(numbers.__getitem__, buffers)) for place, buffers in alive.items()}
         largest: dict[str, list[int]] = {}
         for place in sorted(alive, key=lambda place: (-len(alive[place]), place)):
             before = largest.setdefault(part_of(self._operators[place].path), [])
-            if not any(self._is_covered(place, other, alive) for other in before):
+            mask = masks[place]
+            if not any(mask & ~masks[other] == 0 and self._is_covered(place, other) for other in before):
                 before.append(place)
         for place in sorted(place for places in largest.values() for place in places):
             operator, elements = self._operators[place], [buffer.elements for buffer in alive[place]]
@@ -262,9 +265,10 @@ class Tape:
                     alive[place][buffer] = None
         return alive
 
-    def _is_covered(self, place: int, other: int, alive: Mapping[int, Mapping[Buffer, None]]) -> bool:
-        """Tell whether another operator has all beside it that this one has, and runs where it does."""
-        if not alive[place].keys() <= alive[other].keys():
-            return False
+    def _is_covered(self, place: int, other: int) -> bool:
+        """Tell whether an operator that has all buffers beside it that this one has covers it: it runs where this does.
+
+        What else is alive beside both must be the same.
+        """
         one, another = self._operators[place], self._operators[other]
         return another.factor in (1, one.factor) and (another.held, another.limit) == (one.held, one.limit)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import torch
 from attrs import frozen
@@ -29,10 +29,21 @@ from modelmeter.core.operator_table import (
 from modelmeter.support.errors import CountError
 from modelmeter.verify.module_calls import ModuleFollower
 
+_NUMBERS: Final = (bool, int, float, torch.dtype, torch.device)
+"""Types of arguments that hold no tensor: most are of these."""
+
 
 def tensors_in(*tree: object) -> list[Tensor]:
     """Return the tensors in nested tuples, lists and dictionaries, in order."""
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+    found: list[Tensor] = []
+    for branch in tree:
+        if isinstance(branch, Tensor):
+            found.append(branch)
+        elif isinstance(branch, tuple | list):
+            found += tensors_in(*branch)
+        elif branch is not None and type(branch) not in _NUMBERS:
+            found += [leaf for leaf in tree_leaves(branch) if isinstance(leaf, Tensor)]
+    return found
 
 
 def storage_key(tensor: Tensor) -> int:

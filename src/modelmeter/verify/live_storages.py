@@ -83,7 +83,6 @@ class _Watcher(DispatchFollower):  # type: ignore[no-untyped-call]  # torch leav
         super().__init__(model)
         self.operators: list[WatchedOperator] = []
         self._kinds = TensorKinds(model, cache)
-        self._cache = cache
         self._alive: dict[int, _Storage] = {}
         self._buffers = {storage_key(buffer) for buffer in model.buffers()}
         self.reserve(list(inputs))
@@ -100,9 +99,8 @@ class _Watcher(DispatchFollower):  # type: ignore[no-untyped-call]  # torch leav
 
     def note(self, operator: Dispatched) -> None:
         """Note what is alive beside an operator."""
-        self._kinds.refresh()
-        for tensor in self._cache():
-            self._alive.pop(storage_key(tensor), None)  # what is handed to the cache is part of it from then on
+        for key in self._kinds.refresh() & self._alive.keys():
+            del self._alive[key]  # what is handed to the cache is part of it from then on
         self.reserve([*operator.inputs, *operator.outputs])
         alive = Elements.total(storage.elements for storage in self._alive.values())
         self.operators.append(WatchedOperator(path=operator.path, name=operator.name, alive=alive))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from math import prod
 from typing import Literal, Protocol
 
@@ -102,6 +102,10 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
     def note(self, operator: Dispatched) -> None:
         """Record an operator."""
         self._kinds.refresh()
+        self.record(operator)
+
+    def record(self, operator: Dispatched) -> None:
+        """Record an operator beside the cache as it was last looked at."""
         reads, wanted = self._read(operator)
         # The node of an operator is made just before it is dispatched, those of attention after it was seen.
         first = self._nodes_before - (0 if operator.name == ATTENTION else 1)
@@ -190,9 +194,10 @@ class TensorKinds:
         self._cache = cache
         self._cached: set[int] = set()
 
-    def refresh(self) -> None:
-        """Look again at what the cache is."""
-        self._cached = {storage_key(tensor) for tensor in self._cache()}
+    def refresh(self) -> Set[int]:
+        """Look again at what the cache is, and return the keys of its storages."""
+        self._cached = set(map(storage_key, self._cache()))
+        return self._cached
 
     def is_state(self, tensor: Tensor) -> bool:
         """Tell whether a tensor is a parameter, or part of the cache."""
@@ -225,9 +230,10 @@ class TensorKinds:
         CountError
             If the type of the numbers has no agreed width.
         """
-        if storage_key(tensor) in self._weights:
+        key = storage_key(tensor)
+        if key in self._weights:
             return "weight"
-        if self.is_cached(tensor):
+        if key in self._cached:
             return "kv" if self.find_by_type(tensor.dtype) == "activation" else self._find_state(tensor.dtype)
         return self.find_by_type(tensor.dtype)
 

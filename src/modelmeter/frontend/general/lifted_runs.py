@@ -12,7 +12,8 @@ from modelmeter.frontend.general.count_keys import COEFFICIENTS, Key, flatten
 from modelmeter.frontend.general.lift import Lift
 from modelmeter.frontend.general.small_configs import ForwardName, Seen
 from modelmeter.frontend.operator_parts import PARTS, list_parts, make_operator
-from modelmeter.frontend.records import TracedForward, TracedOperator, TracedRun, substitute
+from modelmeter.frontend.records import TracedForward, TracedOperator, TracedRun
+from modelmeter.frontend.substitution import substitute
 from modelmeter.support.errors import CountError
 
 

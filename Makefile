@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help site screenshots book demo test fuzz check-studies check-javascript check-sql check-spark check-pages check-models check-cards bench check format codegen accuracy bytes calibrations measured compared check-compared clean
+.PHONY: help site screenshots book demo test fuzz check-studies check-javascript check-sql check-spark check-pages check-models check-cards bench bench-cards check format codegen accuracy bytes calibrations measured compared check-compared clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,9 @@ check: $(STAMP)  ## Check format, lint, types, and that codegen/ is current
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/modelmeter compile --check
+
+bench-cards: $(STAMP)  ## Compile every card by the command, and write what that takes; takes minutes
+	$(BIN)/python -m tests.benchmarks.compile_cards
 
 format: $(STAMP)  ## Format the code
 	$(BIN)/ruff format .

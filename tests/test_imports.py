@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -114,28 +115,36 @@ MODULES = {name_module(path): path for path in sorted(SOURCES.rglob("*.py"))}
 
 
 def walk(tree: ast.AST, *, run_only: bool) -> Iterator[ast.AST]:
-    for node in ast.iter_child_nodes(tree):
-        if run_only and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            continue
-        yield node
-        yield from walk(node, run_only=run_only)
+    waiting = [tree]
+    while waiting:
+        for node in ast.iter_child_nodes(waiting.pop()):
+            if run_only and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                continue
+            yield node
+            waiting.append(node)
 
 
-def read_imports(path: Path, *, run_only: bool = False) -> Iterator[str]:
-    """Yield the full name of everything that a file imports, inside of functions too; or only what runs."""
-    for node in walk(ast.parse(path.read_text(encoding="utf-8")), run_only=run_only):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = ""
-            if node.level:
-                assert node.level == 1, path
-                assert path.parent == RUNTIME, f"{path}: imports are absolute but in what is copied into packages"
-                above = name_module(path).rpartition(".")[0]
-            module = ".".join(filter(None, (above, node.module)))
-            for alias in node.names:
-                below = f"{module}.{alias.name}"
-                yield below if below in MODULES else module
+@cache
+def read_imports(path: Path, *, run_only: bool = False) -> tuple[str, ...]:
+    """Return the full name of everything that a file imports, inside of functions too; or only what runs."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return tuple(name for node in walk(tree, run_only=run_only) for name in list_names(node, path))
+
+
+def list_names(node: ast.AST, path: Path) -> Iterator[str]:
+    """Yield the full name of everything that one statement of a file imports."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        above = ""
+        if node.level:
+            assert node.level == 1, path
+            assert path.parent == RUNTIME, f"{path}: imports are absolute but in what is copied into packages"
+            above = name_module(path).rpartition(".")[0]
+        module = ".".join(filter(None, (above, node.module)))
+        for alias in node.names:
+            below = f"{module}.{alias.name}"
+            yield below if below in MODULES else module
 
 
 def room_of(module: str) -> str:

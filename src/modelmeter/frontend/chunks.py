@@ -14,7 +14,8 @@ from attrs import evolve, frozen
 from sympy.core.relational import Relational
 
 from modelmeter.core.functions import CeilDiv, Size
-from modelmeter.frontend.records import EVERYWHERE, TracedForward, substitute_forward
+from modelmeter.frontend.records import EVERYWHERE, TracedForward
+from modelmeter.frontend.substitution import Substitution
 from modelmeter.frontend.windows import LEAST_WINDOW, TracedRegion
 from modelmeter.support.errors import CountError
 from modelmeter.verify.guards import GuardError, find_padding
@@ -128,7 +129,7 @@ def check_filled(general: TracedForward, forward: TracedForward, filled: Filled,
     CountError
         If they differ.
     """
-    there = substitute_forward(general, filled.place(symbol))
+    there = Substitution(filled.place(symbol)).change_forward(general)
     if evolve(there, condition=1, at={}, region=EVERYWHERE) != evolve(forward, condition=1, at={}, region=EVERYWHERE):
         raise CountError(
             "a prompt that fills its chunks does something else", expected="what others do",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
 import torch
@@ -182,6 +183,7 @@ def lay_out_heads(attended: Tensor) -> Tensor:
     return attended.transpose(1, 2).contiguous().transpose(1, 2)
 
 
+@cache
 def is_listed(name: str) -> bool:
     """Tell whether an ATen operator is in one of the lists of :mod:`modelmeter.core.operator_table`."""
     lists = (MATRIX_OPERATORS, MOVING_OPERATORS, VIEW_OPERATORS, FRESH_MEMORY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import torch
@@ -97,6 +98,7 @@ def count_matrix_products(model: nn.Module, run: Callable[[], object]) -> Matrix
     )
 
 
+@cache
 def _is_accounted_for(func: Any) -> bool:
     name: str = func._overloadpacket.__name__
     return (

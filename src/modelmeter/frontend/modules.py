@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 import transformers
@@ -18,6 +18,9 @@ from modelmeter.graph.dtypes import default_dtype
 from modelmeter.support.errors import ArchitectureError
 
 _MOST_LAYERS_TRACED = 12
+
+_FIRST_LAYERS: Final = ("first_k_dense_replace", "num_dense_layers")
+"""Keys that say how many of the first layers are dense."""
 
 
 def build_modules(config: PreTrainedConfig, *, dtype: torch.dtype = torch.bfloat16, class_name: str = "") -> nn.Module:
@@ -248,7 +251,7 @@ def _find_stack(
 def cut_config(config: PreTrainedConfig, layers: Sequence[int]) -> PreTrainedConfig:
     """Return the config of a model of some of the ``layers``: lists of one entry for each layer are cut.
 
-    So are mappings from the number of a layer to what it has of its own.
+    So are mappings from the number of a layer to what it has of its own, and numbers of the first layers.
 
     Raises
     ------
@@ -267,6 +270,9 @@ def cut_config(config: PreTrainedConfig, layers: Sequence[int]) -> PreTrainedCon
             text[name] = {
                 by_layer[layer][0](place): by_layer[layer][1] for place, layer in enumerate(layers) if layer in by_layer
             }
+    for name in _FIRST_LAYERS:
+        if type(text.get(name)) is int:
+            text[name] = sum(layer < text[name] for layer in layers)
     for each in (key, "decoder_layers"):
         if each in text:
             text[each] = len(layers)

@@ -50,8 +50,9 @@ def test_formulas_and_evaluators_are_the_same(trained: Path) -> None:
 
 
 def test_every_module_was_called_by_itself(trained: Path) -> None:
-    checks = json.loads((trained / PACKAGE / CHECKS_FILE).read_text(encoding="utf-8"))["checks"]
-    of_training = [each for each in checks if each["stage"] == "training_step"]
+    record = json.loads((trained / PACKAGE / CHECKS_FILE).read_text(encoding="utf-8"))
+    assert "autograd was watched as it went back" in record["summary"]
+    of_training = [each for each in record["checks"] if each["stage"] == "training_step"]
     # As of a prefill: a layer is itself, 4 matrices and their attention, 3 matrices, an activation and their MLP, and 2
     # norms; then the model, decoder, embedding, last norm, rotation and LM head. A list of layers is not called.
     shallow = [each for each in of_training if each["layers"] == 2]

@@ -66,7 +66,7 @@ class TracedCompilation:
             "model_type": self.traced.model_type,
             "class": self.traced.class_name,
             "assumed": dict(self.assumed),
-            "summary": self.traced.checks,
+            "summary": " ".join(filter(None, (self.traced.checks, self.traced.training_checks))),
             "checks": [{**asdict(each), "seconds": round(each.seconds, 2)} for each in self.checked],
         }
 

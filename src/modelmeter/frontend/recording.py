@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from attrs import define, frozen
@@ -66,6 +66,10 @@ class Recording:
     lines: tuple[Lines, ...]
 
 
+_WATCHED: Final = 64
+"""After so many operators it is looked whether there is any use in going on."""
+
+
 class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
     """Records operators as its base does, and with them the lives of the storages, as an allocator sees them."""
 
@@ -75,10 +79,10 @@ class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # tor
         cache: Cache,
         flops: FlopCounterMode,
         given: Iterable[Tensor] = (),
-        most: int | None = None,
+        watch: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(model, cache, flops)
-        self._most = most
+        self._watch = watch
         self.insertions: list[Insertion] = []
         self.lines: list[Lines] = []
         self.lives: list[Life] = []
@@ -101,11 +105,8 @@ class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # tor
 
     def note(self, operator: Dispatched) -> None:
         """Record an operator, and what is alive beside it."""
-        if self._most is not None and len(self.operators) >= self._most:
-            raise CountError(
-                "a forward has more operators than its modules explain", place=operator.path,
-                expected=f"at most {self._most}", found="a loop over positions, most likely",
-            )  # fmt: skip
+        if len(self.operators) % _WATCHED == 0:
+            self._watch()
         for key in self._kinds.refresh() & self._alive.keys():
             self._end(self._alive.pop(key)[0])  # what is handed to the cache is part of it from then on
         self.reserve([*operator.inputs, *operator.outputs])
@@ -170,11 +171,11 @@ def record_forward(
     *,
     cache: Cache = tuple,
     given: Iterable[Tensor] = (),
-    most: int | None = None,
+    watch: Callable[[], None] = lambda: None,
 ) -> Recording:
     """Run ``forward`` and record it; ``given`` are tensors of others, which are not among the live ones.
 
-    It has at most ``most`` operators, if that is given.
+    From time to time ``watch`` is called, which may end it with an error.
 
     Raises
     ------
@@ -182,7 +183,7 @@ def record_forward(
         When the forward does something that nothing accounts for.
     """
     flops = FlopCounterMode(display=False)
-    recorder = ForwardRecorder(model, cache, flops, given, most)
+    recorder = ForwardRecorder(model, cache, flops, given, watch)
     NOTED.append(recorder)
     shapes: dict[str, list[tuple[Any, ...]]] = {}
     with (

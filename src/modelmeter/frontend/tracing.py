@@ -22,7 +22,7 @@ from modelmeter.frontend.recording import Recording, record_forward
 from modelmeter.frontend.records import Lifetime, TracedForward, TracedOperator
 from modelmeter.frontend.refusals import name_line
 from modelmeter.graph.dtypes import default_dtype
-from modelmeter.verify.guards import GuardError, read_domain
+from modelmeter.verify.guards import GuardError, read_domain, refuse_pinned
 from modelmeter.verify.symbolic_trace import Forward, TorchSizes, make_sizes, read_size, symbolic_mode
 
 DTYPE = torch.bfloat16
@@ -35,10 +35,6 @@ Names = Mapping[sympy.Symbol, sympy.Symbol]
 
 At = Mapping[sympy.Symbol, sympy.Expr]
 """The sizes that are numbers in a trace."""
-
-MOST_OPERATORS = 10_000
-"""Of the few layers that are traced. Code that loops over positions has as many times more as an example has positions,
-and its trace is refused in the end: not after minutes."""
 
 Build = Callable[[], nn.Module]
 Prepare = Callable[[nn.Module, TorchSizes], Forward]
@@ -115,7 +111,10 @@ def trace_forward(
     """Trace a forward of a stage; see :func:`trace_recorded`."""
 
     def record(forward: Forward) -> Recording:
-        return record_forward(forward.model, forward.run, cache=forward.cache, most=MOST_OPERATORS)
+        environment = find_fake_mode().shape_env
+        assert environment is not None
+        # A loop over positions pins their number at once, and ends after minutes.
+        return record_forward(forward.model, forward.run, cache=forward.cache, watch=lambda: refuse_pinned(environment))
 
     return trace_recorded(build, stage, condition, assumed, record=record, read=read_recording)
 

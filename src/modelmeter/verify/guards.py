@@ -48,6 +48,24 @@ class GuardError(CountError):
         self.others = tuple(others)
 
 
+def refuse_pinned(environment: ShapeEnv) -> None:
+    """Refuse a forward that has turned a size into a number.
+
+    Raises
+    ------
+    CountError
+        If it has.
+    """
+    if environment.replacements or environment.deferred_runtime_asserts:
+        pinned = {
+            environment.var_to_sources[symbol][0].name: value for symbol, value in environment.replacements.items()
+        }
+        raise CountError(
+            "a symbolic size was pinned", found=pinned or environment.deferred_runtime_asserts,
+            remedy="find the code that turns a size into a number",
+        )  # fmt: skip
+
+
 def read_domain(environment: ShapeEnv, names: Mapping[sympy.Symbol, sympy.Symbol], assumed: Assumed) -> Domain:
     """Return the domain that the guards leave.
 
@@ -65,12 +83,7 @@ def read_domain(environment: ShapeEnv, names: Mapping[sympy.Symbol, sympy.Symbol
     CountError
         If a size was pinned to a number, or a guard leaves out more than single points.
     """
-    if environment.replacements or environment.deferred_runtime_asserts:
-        pinned = {str(names.get(symbol, symbol)): value for symbol, value in environment.replacements.items()}
-        raise CountError(
-            "a symbolic size was pinned", found=pinned or environment.deferred_runtime_asserts,
-            remedy="find the code that turns a size into a number",
-        )  # fmt: skip
+    refuse_pinned(environment)
     least = dict.fromkeys(names.values(), LEAST_SIZE)
     for relation in assumed:
         symbol, end = relation.args

@@ -38,14 +38,18 @@ BESIDE_ENCODERS: Final = (
 COMPLETED: Final[Mapping[str, Mapping[str, Any]]] = {
     **{model_type: {"is_decoder": True} for model_type in ENCODERS},
     **{model_type: {"is_encoder_decoder": False} for model_type in BESIDE_ENCODERS},
+    "bamba": {"attn_layer_indices": [1]},
     "dbrx": {"attn_config": {"rope_theta": 500000.0, "clip_qkv": 8}},
     "deepseek_v2": {"num_experts_per_tok": 6},
     "dots1": {
         "n_routed_experts": 128, "n_shared_experts": 2, "num_experts_per_tok": 6, "n_group": 1, "topk_group": 1,
         "first_k_dense_replace": 1,
     },
+    "granitemoehybrid": {"layer_types": [*["mamba", "attention"] * 16]},
     "hunyuan_v1_dense": {"head_dim": 128},
     "hunyuan_v1_moe": {"head_dim": 128, "num_experts": 64, "moe_topk": 8},
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
+    "lfm2_moe": {"layer_types": [*["conv", "full_attention"] * 16]},
     "ministral": {"head_dim": 128},
     "nemotron": {"num_key_value_heads": 8},
 }  # fmt: skip

@@ -181,7 +181,8 @@ def check_stage(
     products = count_matrix_products(model, forward.run).by_path
     for path, layer in tree:
         ours, theirs = Work.of(layer.operators()), Work.of(works.get(path, ()))
-        below = sum(products[join_path(path, name)] for name, _ in model.get_submodule(path).named_children())
+        children = (join_path(path, name) for name, _ in model.get_submodule(path).named_children())
+        below = sum(products[child] for child in children if child in products)
         pairs = {
             "tensor_core_flops": (ours.tensor_core_flops, theirs.tensor_core_flops),
             "tensor_core_flops, as FlopCounterMode counts them,": (

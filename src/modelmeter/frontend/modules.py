@@ -256,12 +256,12 @@ def cut_config(config: PreTrainedConfig, layers: Sequence[int]) -> PreTrainedCon
     Raises
     ------
     ArchitectureError
-        If transformers refuses it.
+        If transformers refuses it, or the config says in another way how many layers it has.
     """
     fields = config.to_dict()
     text = fields["text_config"] if isinstance(fields.get("text_config"), dict) else fields
     key = config.get_text_config().attribute_map.get("num_hidden_layers", "num_hidden_layers")
-    count = text[key]
+    count = config.get_text_config().num_hidden_layers
     for name, value in text.items():
         if isinstance(value, list) and len(value) == count:
             text[name] = [value[layer] for layer in layers if layer < count]
@@ -277,8 +277,14 @@ def cut_config(config: PreTrainedConfig, layers: Sequence[int]) -> PreTrainedCon
         if each in text:
             text[each] = len(layers)
     try:
-        return type(config).from_dict(fields)
+        cut = type(config).from_dict(fields)
     except Exception as error:  # each class of transformers checks its own config in its own way
         raise ArchitectureError(
             "transformers refuses a config of few layers", place=str(config.model_type), found=_shorten(str(error))
         ) from error
+    if cut.get_text_config().num_hidden_layers != len(layers):
+        raise ArchitectureError(
+            "the config cannot be made one of fewer layers", place=str(config.model_type),
+            expected=f"{key} = {len(layers)}", found=cut.get_text_config().num_hidden_layers,
+        )  # fmt: skip
+    return cut

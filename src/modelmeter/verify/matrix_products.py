@@ -85,7 +85,8 @@ def count_matrix_products(model: nn.Module, run: Callable[[], object]) -> Matrix
     # Children before their parents: a module that is not called, like a list, has what its children have.
     for path, module in reversed(list(root.named_modules())):
         counted = counts.get(join_path(type(root).__name__, path))
-        below = (by_path[join_path(path, name)] for name, _ in module.named_children())
+        children = (join_path(path, name) for name, _ in module.named_children())
+        below = (by_path[child] for child in children if child in by_path)  # one that two modules hold has one path
         by_path[path] = sum(below) if counted is None else sum(counted.values())
     if bool(by_path["model"] != counter.get_total_flops()):
         raise CountError(

@@ -123,6 +123,26 @@ def test_plans_refuse_steps_that_are_not_linear_in_what_is_cached(costs: Any) ->
         served.list_step_work(2, 2 * WINDOW)
 
 
+@pytest.mark.parametrize(("prompt", "steps"), POINTS)
+def test_steps_before_and_after_a_window_is_full_add_up_to_all_of_them(costs: Any, prompt: int, steps: int) -> None:
+    from llm_perf_opt.planning.evaluation import ServedModel
+    from llm_perf_opt.planning.later_steps import list_mean_work
+
+    served = ServedModel(model="tiny-window")
+    linear = served.linear_steps.count_linear(prompt, steps)
+    # A step after 129 positions is the last that is linear: the layer keeps one position less than the window.
+    assert linear == max(0, min(steps, 130 - prompt))
+    works = []
+    if linear:
+        works.append((served.list_step_work(3, 3 * (prompt + Fraction(linear - 1, 2))), linear))
+    if linear < steps:
+        works.append((list_mean_work(served, 3, prompt, done=linear, steps=steps), steps - linear))
+    exact = costs.decode(batch_size=3, seq_len=prompt, decode_steps=steps)
+    for metric in ("tensor_core_flops", "cuda_core_flops", "io_bytes"):
+        seen = sum(count * sum(getattr(row, metric) for row in work.operators) for work, count in works)
+        assert seen == getattr(exact, metric)
+
+
 def test_a_window_that_is_too_short_for_symbols_is_refused() -> None:
     pytest.importorskip("transformers")
     from modelmeter.frontend.compile import compile_config

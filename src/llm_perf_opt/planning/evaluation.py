@@ -13,7 +13,7 @@ from attrs import evolve, field, frozen
 
 from llm_perf_opt.data.rationals import Rational
 from llm_perf_opt.evaluators import PEAK, SERVER_STEPS, find_defaults, load_costs
-from llm_perf_opt.planning.linear_steps import COUNTED, LinearSteps
+from llm_perf_opt.planning.linear_steps import COUNTED, WORK, LinearSteps
 from llm_perf_opt.planning.parallel import BITS_PER_BYTE, Degrees, Partition
 from llm_perf_opt.planning.work import UNFUSED_OPERATORS, OperatorWork, StageWork, find_kind
 from modelmeter.model.registry import DEFAULT
@@ -116,7 +116,7 @@ class ServedModel:
         numbers = [(row.tensor_core_flops, row.cuda_core_flops, row.io_bits) for row in rows]
         return StageWork(
             stage=stage,
-            operators=self._describe(rows, numbers, tokens),
+            operators=self.describe_rows(rows, numbers, tokens),
             host_pages=pages,
             sequences=sequences,
             looks_at_pages=stage in names.page_stages,
@@ -145,7 +145,7 @@ class ServedModel:
         stage, fewest = self.serving.step_stage, self.linear_steps.fewest
         self.linear_steps.check_step(math.ceil(Fraction(context_tokens) / batch_size))
         first, second = (
-            [row for row in self._list_step_rows(batch_size, cached) if fnmatchcase(row.path, modules)]
+            [row for row in self.list_step_rows(batch_size, cached) if fnmatchcase(row.path, modules)]
             for cached in (fewest, fewest + 1)
         )
         beyond = Fraction(context_tokens - fewest * batch_size) / batch_size
@@ -153,15 +153,11 @@ class ServedModel:
         def extend(low: Rational, high: Rational) -> Rational:
             return low if low == high else simplify(low + (high - low) * beyond)
 
-        numbers = [
-            (
-                extend(low.tensor_core_flops, high.tensor_core_flops),
-                extend(low.cuda_core_flops, high.cuda_core_flops),
-                extend(low.io_bits, high.io_bits),
-            )
-            for low, high in zip(first, second, strict=True)
-        ]
-        work = StageWork(stage=stage, operators=self._describe(first, numbers, batch_size), sequences=batch_size,
+        numbers = []
+        for low, high in zip(first, second, strict=True):
+            tensor, vector, io_bits = (extend(getattr(low, name), getattr(high, name)) for name in WORK)
+            numbers.append((tensor, vector, io_bits))
+        work = StageWork(stage=stage, operators=self.describe_rows(first, numbers, batch_size), sequences=batch_size,
             sent_bytes=self._count_sent(batch_size, batch_size),
         )  # fmt: skip
         if modules != "*" or SERVER_STEPS[0] not in self.costs.__all__:
@@ -181,7 +177,7 @@ class ServedModel:
         """Up to where steps are linear in what is cached, from the shortest prompt on, or from nothing without one."""
         name = self.serving.seq_len
         fewest: int = 0 if name is None else self.costs.DIMENSIONS[name].minimum
-        rows = partial(self._list_step_rows, 1)
+        rows = partial(self.list_step_rows, 1)
         return LinearSteps(model=self.model, fewest=fewest, list_rows=rows, measure_cache=self._measure_cache)
 
     def _measure_cache(self, cached: int, steps: int) -> int:
@@ -191,7 +187,7 @@ class ServedModel:
         sizes = names.name_sizes(batch_size=BITS_PER_BYTE, steps=steps, **prompt)
         return int(self.evaluate(names.step_stage, **sizes).kv_cache_bytes)
 
-    def _list_step_rows(self, batch_size: int, cached: int, steps: int = 1) -> Sequence[Any]:
+    def list_step_rows(self, batch_size: int, cached: int, steps: int = 1) -> Sequence[Any]:
         """Return the rows of steps of sequences that each have so many cached positions before them."""
         names, stage = self.serving, self.serving.step_stage
         if names.prompt_stage is not None:
@@ -241,9 +237,10 @@ class ServedModel:
         except self.costs.CostError as error:
             raise WorkloadError(str(error), place=function.__name__) from None
 
-    def _describe(
+    def describe_rows(
         self, rows: Sequence[Any], numbers: Iterable[tuple[Rational, Rational, Rational]], tokens: int
     ) -> tuple[OperatorWork, ...]:
+        """Return the work of rows of a breakdown, with FLOPs and bits of their own, at so many tokens."""
         launched = self._count_launched(tokens)
         work = []
         for row, (tensor, vector, io_bits) in zip(rows, numbers, strict=True):

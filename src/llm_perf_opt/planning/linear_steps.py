@@ -11,7 +11,10 @@ from attrs import define
 
 from modelmeter.support.errors import WorkloadError
 
-COUNTED: Final = ("calls", "tensor_core_flops", "cuda_core_flops", "io_bits")
+WORK: Final = ("tensor_core_flops", "cuda_core_flops", "io_bits")
+"""What a row of a breakdown says of the work of its calls."""
+
+COUNTED: Final = ("calls", *WORK)
 """What a row of a breakdown has that adds up over steps."""
 
 
@@ -68,15 +71,17 @@ class LinearSteps:
         """
         if steps:
             self.check_step(prompt + steps - 1)
+        if not self._is_linear_run(prompt, steps):
+            raise self._refuse(f"at most {self.count_linear(prompt, steps)} steps", steps)
 
-        def is_linear(count: int) -> bool:
-            start, first, last = (self.measure_cache(prompt, done) for done in (0, 1, count))
-            return last - start == count * (first - start) and self._are_linear(prompt, count)
+    def count_linear(self, prompt: int, steps: int) -> int:
+        """Return how many of these steps one after the other are linear; those after them see a full window."""
+        counts = range(steps + 1)
+        return counts[bisect_left(counts, True, key=lambda count: not self._is_linear_run(prompt, count)) - 1]
 
-        if not is_linear(steps):
-            counts = range(steps + 1)
-            most = counts[bisect_left(counts, True, key=lambda count: not is_linear(count)) - 1]
-            raise self._refuse(f"at most {most} steps", steps)
+    def _is_linear_run(self, prompt: int, count: int) -> bool:
+        start, first, last = (self.measure_cache(prompt, done) for done in (0, 1, count))
+        return last - start == count * (first - start) and self._are_linear(prompt, count)
 
     def _refuse(self, expected: str, found: int) -> WorkloadError:
         return WorkloadError(

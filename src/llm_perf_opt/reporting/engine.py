@@ -8,6 +8,7 @@ from typing import Any
 
 from llm_perf_opt.data.prediction import EngineEstimate, RunStage, StageEstimate
 from llm_perf_opt.planning.evaluation import ServedModel
+from llm_perf_opt.planning.later_steps import list_mean_work
 from llm_perf_opt.planning.time import Calibration, describe_choice, estimate_seconds
 from llm_perf_opt.planning.work import StageWork
 from llm_perf_opt.reporting.evaluation import Evaluation
@@ -78,8 +79,9 @@ def estimate_stages(
 def _list_calls(evaluation: Evaluation, model: str) -> Iterator[tuple[RunStage, list[tuple[StageWork, int]]]]:
     """Yield the stages with the work of their calls, and how many such calls there are.
 
-    The steps of a batch are as many as its tokens. Their work is linear in the cached positions, so that the mean of
-    these is exact for the work; and for the time, where no operator changes what it waits for in between.
+    The steps of a batch are as many as its tokens. Their work is linear in the cached positions, up to where a window
+    of attention is full, so that the mean of these is exact for the work; and for the time, where no operator changes
+    what it waits for in between. Beyond, the mean of the work is that of its exact sum.
     """
     sizes = evaluation.sizes
     served = ServedModel(model=model, bits={name: sizes[name] for name in _BITS})
@@ -91,6 +93,12 @@ def _list_calls(evaluation: Evaluation, model: str) -> Iterator[tuple[RunStage, 
             continue
         steps, batch_size = int(sizes[names.steps]), int(sizes[names.batch_size])
         prompt = 0 if names.seq_len is None else sizes[names.seq_len]
-        mean = prompt + Fraction(steps - 1, 2)
-        served.linear_steps.check_run(int(prompt), steps)
-        yield stage, [(served.list_step_work(batch_size, batch_size * mean), steps)] if steps else []
+        linear = served.linear_steps.count_linear(int(prompt), steps)
+        calls = []
+        if linear:
+            mean = prompt + Fraction(linear - 1, 2)
+            calls.append((served.list_step_work(batch_size, batch_size * mean), linear))
+        if linear < steps:
+            later = list_mean_work(served, batch_size, int(prompt), done=linear, steps=steps)
+            calls.append((later, steps - linear))
+        yield stage, calls

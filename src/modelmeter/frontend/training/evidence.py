@@ -185,9 +185,9 @@ def _count_forward(model: nn.Module, call: Call) -> Work:
 
 
 def _count_backward(model: nn.Module, call: Call) -> Work:
-    """Return what a backward does; nothing where no output wants a gradient, as with angles."""
+    """Return what a backward does; nothing where no output is made of what wants a gradient, as with angles."""
     with torch.enable_grad():
-        if not any(tensor.requires_grad for tensor in tensors_in(call())):
+        if all(tensor.grad_fn is None for tensor in tensors_in(call())):
             return Work()
     return count_training_step(model, call).backward
 

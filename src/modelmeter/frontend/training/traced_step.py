@@ -12,7 +12,7 @@ from modelmeter.frontend.assemble import Begin
 from modelmeter.frontend.evidence import Checked
 from modelmeter.frontend.modules import Depth, build_modules, count_layers
 from modelmeter.frontend.records import TracedModel, describe_sizes
-from modelmeter.frontend.refusals import make_plain
+from modelmeter.frontend.refusals import make_plain, name_line
 from modelmeter.frontend.tracing import DTYPE
 from modelmeter.frontend.training.evidence import check_training, describe_training_checks
 from modelmeter.frontend.training.step import STAGE
@@ -46,7 +46,8 @@ def add_training(
         if traced.general is not None:
             raise CountError(WITH_GENERAL, remedy="compile the model without --general")
         added = evolve(traced, training=trace_training(traced, depth))
-        checked = list(_check(added, depth, config, points, begin)) if points else []
+        with name_line("a count of a training step"):
+            checked = list(_check(added, depth, config, points, begin)) if points else []
     except ModelMeterError as error:
         return evolve(traced, training_refused=make_plain(error)), []
     return evolve(added, training_checks=describe_training_checks(checked)), checked

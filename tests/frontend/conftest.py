@@ -45,9 +45,9 @@ def tiny_costs(tiny_llama: Any, tmp_path_factory: pytest.TempPathFactory) -> Ite
     sys.path.remove(str(folder))
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the command wrote the model."""
+@pytest.fixture(scope="session")
+def written_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the command wrote the decoder."""
     pytest.importorskip("transformers")
     root = tmp_path_factory.mktemp("folder")
     config = root / "config.json"
@@ -55,8 +55,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     out = root / "compiled"
     run("compile", str(config), "--out", str(out))
     forget()
-    yield out
+    return out
+
+
+@pytest.fixture(scope="module")
+def folder(written_llama: Path) -> Iterator[Path]:
+    """The same folder, whose model is registered by no other test; what damages one takes a copy."""
     forget()
+    before = read_files(written_llama)
+    yield written_llama
+    forget()
+    assert read_files(written_llama) == before, "a test has changed the folder of all tests"
+
+
+def read_files(folder: Path) -> dict[Path, bytes]:
+    """Return the files of a folder, without what Python writes beside modules."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path: path.read_bytes() for path in paths}
 
 
 @pytest.fixture(scope="session")

@@ -158,6 +158,10 @@ def compile_source(
     if compilation.assumed:
         unsaid = ", ".join(f"{key} = {value}" for key, value in compilation.assumed.items())
         lines.append(f"the config does not say, so that the defaults of {compilation.traced.model_type} hold: {unsaid}")
+    if compilation.tower is not None and compilation.tower.title != compilation.traced.title:
+        card = compilation.tower
+        pages = f"; --page cuts pages as the processor of {card.title} does" if compilation.page_rule else ""
+        lines.append(f"it sees as the card {card.name} says, at the sizes of its own config{pages}")
     if LEFT_OUT in compilation.traced.conventions:
         lines.append(compilation.traced.conventions[LEFT_OUT].replace("``", ""))
     if compilation.traced.general_refused:

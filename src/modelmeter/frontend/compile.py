@@ -16,6 +16,7 @@ from modelmeter.frontend.assemble import Begin, trace_model
 from modelmeter.frontend.cards.card import Card
 from modelmeter.frontend.cards.page_rules import PAGE_RULES, PageRule
 from modelmeter.frontend.cards.shipped import find_card
+from modelmeter.frontend.configs.carded import find_card_of
 from modelmeter.frontend.configs.config import ModelConfig, make_config, read_model_config
 from modelmeter.frontend.configs.sources import check_name
 from modelmeter.frontend.definition import VISION, define_model
@@ -50,6 +51,8 @@ class TracedCompilation:
         What its config does not say, and what holds instead.
     max_position_embeddings
         How many positions its config names, if it does.
+    tower
+        The card whose tower it has, if it sees.
     """
 
     compiled: CompiledModel
@@ -58,6 +61,7 @@ class TracedCompilation:
     page_rule: PageRule | None = None
     assumed: Mapping[str, Any] = field(factory=dict)
     max_position_embeddings: int | None = None
+    tower: Card | None = None
 
     def to_record(self) -> dict[str, Any]:
         """Return what was checked, as it stands beside the evaluators."""
@@ -110,7 +114,8 @@ def compile_config(
     if card is not None:
         return compile_card(card, name=name, points=points, general=general, training=training, begin=begin)
     begin("read the config")
-    return _compile_model(read_model_config(source, name=name), None, points, begin, general=general, training=training)
+    read = read_model_config(source, name=name)
+    return _compile_model(read, find_card_of(read.config), points, begin, general=general, training=training)
 
 
 def compile_card(
@@ -134,7 +139,7 @@ def compile_card(
         raise CountError(f"{stage} of this model cannot be exact", place=card.name, found=reason)
     fields = {**card.config, "model_type": card.model_type}
     read = make_config(fields, name or card.title, place=card.name, is_carded=True)
-    return _compile_model(read, card, points, begin, general=general, training=training)
+    return _compile_model(evolve(read, assumed={}), card, points, begin, general=general, training=training)
 
 
 def _compile_model(
@@ -159,7 +164,7 @@ def _compile_model(
     register_model(compiled.definition, beside=list_beside(serving, rule, positions))
     return TracedCompilation(
         compiled=compiled.make_all(), traced=traced, checked=tuple(checked), page_rule=rule,
-        assumed={} if card is not None else read.assumed, max_position_embeddings=positions,
+        assumed=read.assumed, max_position_embeddings=positions, tower=card if card and card.tower else None,
     )  # fmt: skip
 
 

@@ -36,7 +36,9 @@ def list_assumed(fields: Mapping[str, Any], config: Any) -> dict[str, Any]:
     text = config.get_text_config()
     section = next((value for key, value in fields.items() if getattr(config, key, None) is text), None)
     said = fields if text is config else section
-    unsaid = dict(_list_unsaid(said if isinstance(said, Mapping) else (), type(text), _COSTLY))
+    if not isinstance(said, Mapping):  # older configs have the keys of the text beside those of the tower
+        said = {key: value for key, value in fields.items() if getattr(text, key, None) == value}
+    unsaid = dict(_list_unsaid(said, type(text), _COSTLY))
     found = {key: getattr(text, key, None) for key in unsaid}
     return {
         key: value

@@ -41,6 +41,11 @@ def trace_training(traced: TracedModel, depth: Depth) -> TracedRun:
     if others:
         raise CountError("a training step is traced of text decoders alone", found=f"the stage {others[0]}")
     shapes = learn_cache(build_shallow(depth))
+    if any(shape is not None and shape.states for shape in shapes):
+        raise CountError(
+            "a training step is traced of layers that keep keys and values alone",
+            found="states in the cache, which a training step does not write",
+        )
     stage = evolve(list_stages(shapes)[PREFILL], prepare=prepare_training)
     parts = split_stage(PREFILL, stage, shapes, traced.windows, traced.longest_context)
     run = TracedRun(stage=STAGE, forwards=trace_parts(depth, parts, trace_training_step))

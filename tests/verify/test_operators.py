@@ -15,7 +15,8 @@ from modelmeter.models.deepseek_ocr.reference_functions import list_offsets
 from modelmeter.support.errors import CountError
 from modelmeter.verify.backward import record_forward
 from modelmeter.verify.dispatch import Dispatched
-from modelmeter.verify.operators import CountedOperator, TensorKinds, count_scores, count_stored, weigh
+from modelmeter.verify.operators import CountedOperator, TensorKinds, count_stored
+from modelmeter.verify.weights import count_scores, weigh
 
 
 def test_a_linear_layer_reads_its_input_and_weights_and_its_bias_costs_no_flops() -> None:

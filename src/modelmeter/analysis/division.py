@@ -13,9 +13,10 @@ from attrs import frozen
 
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.breakdown import OperatorRow, StateRow, list_states
-from modelmeter.core.cost import Precision, bits_to_bytes
+from modelmeter.core.cost import Precision
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size, ceil_div, floor_div
+from modelmeter.core.sums import bits_to_bytes
 from modelmeter.core.symbols import Dimension
 from modelmeter.model.definition import Model
 from modelmeter.model.serving import Serving, ShardRule, find_rule

@@ -22,9 +22,10 @@ from modelmeter.algebra.ordering import Ordering
 from modelmeter.algebra.polynomials import read_polynomials
 from modelmeter.analysis.brackets import find_brackets, flatten
 from modelmeter.analysis.totals import StageRule
-from modelmeter.core.cost import FLOAT32_BITS, Elements, Precision, bits_to_bytes
+from modelmeter.core.cost import FLOAT32_BITS, Elements, Precision
 from modelmeter.core.functions import Differs, Equals, Exceeds, Size, equals, exceeds
 from modelmeter.core.size_rules import Rule
+from modelmeter.core.sums import bits_to_bytes
 from modelmeter.core.symbols import ANY_LAYER, Dimensions, symbol
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST

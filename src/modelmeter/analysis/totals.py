@@ -9,10 +9,11 @@ import sympy
 from attrs import field, frozen
 
 from modelmeter.analysis.bind import BoundModule
-from modelmeter.core.cost import Cost, Precision, Work, bits_to_bytes
+from modelmeter.core.cost import Cost, Precision, Work
 from modelmeter.core.functions import Exceeds, Size, Triangular, exceeds
 from modelmeter.core.fusion import keep_unfused
 from modelmeter.core.metrics import FLOWS, METRICS, MetricName
+from modelmeter.core.sums import bits_to_bytes
 from modelmeter.model.loop import Loop
 from modelmeter.model.request import fold_metric
 from modelmeter.model.stages import Stage

@@ -11,6 +11,7 @@ from attrs import asdict, evolve, field, fields, frozen
 from modelmeter.core import symbols
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import METRICS, MetricName
+from modelmeter.core.sums import add_sizes, bits_to_bytes
 
 INDEX_BITS = 64
 """Token ids, positions and expert numbers are 64-bit integers in PyTorch, whatever the activations are."""
@@ -286,21 +287,6 @@ class Cost:
             activation_bytes=activations.to_bytes(precision),
             kv_cache_bytes=bits_to_bytes(kv_elements * precision.kv_bits + state_elements * FLOAT32_BITS),
         )
-
-
-def add_sizes(sizes: Iterable[Size]) -> Size:
-    """Return the sum of ``sizes``, built at once: sympy sorts the terms of a sum anew for every one added."""
-    terms = [size for size in sizes if not (isinstance(size, int) and size == 0)]
-    if all(isinstance(term, int) for term in terms):
-        return sum(terms)
-    return sympy.Add(*terms)
-
-
-def bits_to_bytes(bits: Size) -> Size:
-    """Return ``bits / 8``: an int where it is whole, else an exact rational or a formula."""
-    if isinstance(bits, int) and bits % 8 == 0:
-        return bits // 8
-    return sympy.sympify(bits) / 8
 
 
 assert tuple(field.name for field in fields(Cost)) == METRICS  # one order everywhere

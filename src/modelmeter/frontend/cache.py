@@ -21,7 +21,7 @@ from transformers.cache_utils import (
     LinearAttentionLayer,
 )
 
-from modelmeter.frontend.cached_states import CachedState, hold_states, list_states, read_states
+from modelmeter.frontend.cached_states import CachedState, hold_states, list_states, read_states, write_positions
 from modelmeter.frontend.windows import REFERENCE_WINDOW
 from modelmeter.support.errors import CountError
 
@@ -35,12 +35,6 @@ class CachedShape:
     value_heads: int = 0
     value_channels: int = 0
     states: tuple[CachedState, ...] = ()
-
-
-def _write(layer: Any, start: Any, stop: Any, keys: Tensor, values: Tensor) -> None:
-    """Copy new keys and values into the buffers of a layer, at positions from ``start`` to before ``stop``."""
-    for buffer, states in ((layer.keys, keys), (layer.values, values)):
-        buffer[:, :, start:stop].copy_(states)
 
 
 class InPlaceLayer(DynamicLayer):  # type: ignore[misc]  # transformers ships no types
@@ -75,7 +69,7 @@ class InPlaceLayer(DynamicLayer):  # type: ignore[misc]  # transformers ships no
         if not self.is_initialized:
             self.keys, self.values, self.is_initialized = key_states, value_states, True
             return self.keys, self.values
-        _write(self, start, self.length, key_states, value_states)
+        write_positions(self, start, self.length, key_states, value_states)
         return self.keys[:, :, : self.length], self.values[:, :, : self.length]
 
 
@@ -128,11 +122,11 @@ class InPlaceWindow(DynamicSlidingWindowLayer):  # type: ignore[misc]  # transfo
                 self.kept = tuple(states[:, :, 1 - self.sliding_window :] for states in self.kept)
             return key_states, value_states
         if self.is_full:
-            _write(self, None, 1, key_states, value_states)
+            write_positions(self, None, 1, key_states, value_states)
             self.kept = (self.keys[:, :, 1:], self.values[:, :, 1:])
             return self.keys, self.values
         stop = self.cumulative_length
-        _write(self, start, stop, key_states, value_states)
+        write_positions(self, start, stop, key_states, value_states)
         return self.keys[:, :, :stop], self.values[:, :, :stop]
 
 
@@ -190,7 +184,7 @@ class InPlaceReference(DynamicLayer):  # type: ignore[misc]  # transformers ship
             self.keys, self.values = self.kept = (key_states, value_states)
             return key_states, value_states
         place = self.prefill_length if self.is_full else self.get_seq_length()
-        _write(self, place, place + 1, key_states, value_states)
+        write_positions(self, place, place + 1, key_states, value_states)
         self.generated += 1
         if self.is_full:
             self.kept = (self.keys[:, :, 1:], self.values[:, :, 1:])

@@ -63,3 +63,9 @@ def hold_states(layer: Any, states: Iterable[CachedState], batch_size: Any) -> N
         layer.has_previous_state[state.number] = True
         if state.name == _NAMES[0]:
             layer.conv_kernel_size[state.number] = state.shape[-1]
+
+
+def write_positions(layer: Any, start: Any, stop: Any, keys: Tensor, values: Tensor) -> None:
+    """Copy new keys and values into the buffers of a layer, at positions from ``start`` to before ``stop``."""
+    for buffer, states in ((layer.keys, keys), (layer.values, values)):
+        buffer[:, :, start:stop].copy_(states)

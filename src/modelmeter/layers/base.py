@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Self
 
 from attrs import NOTHING, Attribute, evolve, field, fields, frozen
 
-from modelmeter.core.cost import Cost, Elements, Operator, Precision, Work, add_sizes
+from modelmeter.core.cost import Cost, Elements, Operator, Precision, Work
 from modelmeter.core.functions import Size
 from modelmeter.core.fusion import keep_unfused
+from modelmeter.core.sums import add_sizes
 from modelmeter.core.symbols import ANY_LAYER, Dimensions, symbol
 from modelmeter.layers.child import (
     Child,

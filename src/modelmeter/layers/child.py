@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 from attrs import evolve, frozen
 
-from modelmeter.core.cost import Cost, Elements, Operator, Precision, Work, add_sizes
+from modelmeter.core.cost import Cost, Elements, Operator, Precision, Work
 from modelmeter.core.functions import Size, routed_reads
 from modelmeter.core.metrics import FLOWS, METRICS
 from modelmeter.core.operator_table import vector_flops
+from modelmeter.core.sums import add_sizes
 
 if TYPE_CHECKING:
     from modelmeter.layers.base import BaseLayer

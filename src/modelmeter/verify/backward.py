@@ -23,7 +23,8 @@ from modelmeter.core.operator_table import ATTENTION, vector_flops
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, DispatchFollower, tensors_in
 from modelmeter.verify.gradient_graph import GradientGraph, Meeting
-from modelmeter.verify.operators import CountedOperator, OperatorRecorder, weigh
+from modelmeter.verify.operators import CountedOperator, OperatorRecorder
+from modelmeter.verify.weights import weigh
 
 SUMS = frozenset({"add", "add_"})
 

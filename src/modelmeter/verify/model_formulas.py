@@ -9,9 +9,10 @@ from attrs import evolve, field, frozen
 
 from modelmeter.analysis.bind import BoundModule, bind
 from modelmeter.analysis.totals import add_up
-from modelmeter.core.cost import Cost, Precision, bits_to_bytes
+from modelmeter.core.cost import Cost, Precision
 from modelmeter.core.functions import RoutedReads, Size, differs
 from modelmeter.core.metrics import FLOWS, METRICS
+from modelmeter.core.sums import bits_to_bytes
 from modelmeter.core.symbols import symbol
 from modelmeter.graph.module_graph import ModuleGraph, join_path
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST, WEIGHTS_ARE_CAST

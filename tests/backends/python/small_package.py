@@ -12,7 +12,7 @@ from sympy import sympify
 
 from modelmeter.analysis.breakdown import OperatorRow, StateRow
 from modelmeter.backends.python.render import render_package
-from modelmeter.core.cost import Cost, bits_to_bytes
+from modelmeter.core.cost import Cost
 from modelmeter.core.functions import (
     Size,
     Triangular,
@@ -23,6 +23,7 @@ from modelmeter.core.functions import (
     floor_div,
     routed_reads,
 )
+from modelmeter.core.sums import bits_to_bytes
 from modelmeter.evaluators.breakdown import BreakdownSpec, ModuleRecord
 from modelmeter.evaluators.package import EvaluatorPackage, build_evaluators
 from modelmeter.evaluators.signature import Derivation, Parameter

@@ -27,7 +27,8 @@ from modelmeter.support.errors import CountError
 from modelmeter.verify.backward import ATTENTION_BACKWARD, SUMS, find_learned
 from modelmeter.verify.dispatch import Dispatched, DispatchFollower, next_node_number
 from modelmeter.verify.gradient_graph import GradientGraph, Meeting
-from modelmeter.verify.operators import CountedOperator, OperatorRecorder, TensorKinds, weigh
+from modelmeter.verify.operators import CountedOperator, OperatorRecorder, TensorKinds
+from modelmeter.verify.weights import weigh
 
 SUM_OF_GRADIENTS: Final = "add"
 """The operator that adds two gradients of one tensor."""

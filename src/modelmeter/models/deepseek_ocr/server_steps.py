@@ -10,9 +10,10 @@ from collections.abc import Mapping
 import sympy
 from attrs import evolve
 
-from modelmeter.core.cost import INDEX_BITS, Cost, bits_to_bytes
+from modelmeter.core.cost import INDEX_BITS, Cost
 from modelmeter.core.functions import Size, exceeds
 from modelmeter.core.metrics import METRICS
+from modelmeter.core.sums import bits_to_bytes
 from modelmeter.evaluators.server_steps import STEP
 from modelmeter.models.deepseek_ocr.build import build_decoder, symbolic_sizes
 from modelmeter.models.deepseek_ocr.dimensions import symbol

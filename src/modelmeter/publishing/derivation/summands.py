@@ -8,10 +8,11 @@ from typing import Any, Final
 import sympy
 from attrs import evolve, field, frozen
 
-from modelmeter.core.cost import FLOAT32_BITS, Cost, Operator, Precision, Work, bits_to_bytes
+from modelmeter.core.cost import FLOAT32_BITS, Cost, Operator, Precision, Work
 from modelmeter.core.functions import CeilDiv, FloorDiv, Size
 from modelmeter.core.fusion import keep_unfused
 from modelmeter.core.metrics import FUSED_IO, METRICS
+from modelmeter.core.sums import bits_to_bytes
 from modelmeter.core.symbols import Dimensions
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import Child, Routing, forward

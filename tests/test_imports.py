@@ -67,6 +67,7 @@ WITH_TORCH = (
             "cards.of_views",
             "cards.views",
             "compile",
+            "configs.carded",
             "configs.config",
             "constants",
             "evidence",

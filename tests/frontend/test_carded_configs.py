@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from modelmeter.model.registry import forget_model
+from modelmeter.support.errors import ArchitectureError, WorkloadError
 
 SMALL: dict[str, Any] = {
     "model_type": "qwen2_5_vl",
@@ -45,6 +46,9 @@ def test_a_config_of_the_type_of_a_card_sees_as_the_card_says_at_sizes_of_its_ow
             model.model.get_image_features(pixel_values=patches, image_grid_thw=grids)
         cost = compilation.compiled.evaluate("vision", batch_size=2, num_images=1, grid_height=5, grid_width=7)
         assert cost.tensor_core_flops == counter.get_total_flops() > 0
+        # 2 images of 5 x 7 cells are 70 tokens of each prompt.
+        with pytest.raises(WorkloadError, match="at least image_tokens = 70; found 69"):
+            compilation.compiled.evaluate("request", num_images=2, grid_height=5, grid_width=7, seq_len=69)
     finally:
         forget_model("small-sight")
 
@@ -57,6 +61,7 @@ def test_a_config_of_the_type_of_a_card_sees_as_the_card_says_at_sizes_of_its_ow
         ({"patch_size": 16}, None),
         ({"spatial_merge_size": 4}, None),
         ({"window_size": 224}, None),
+        ({"out_hidden_size": 47}, None),  # the text is 48 wide
     ],
 )
 def test_what_an_image_is_has_to_be_the_same(changes: dict[str, Any], name: str | None) -> None:
@@ -80,3 +85,13 @@ def test_keys_of_the_text_beside_those_of_the_tower_are_said() -> None:
     read = read_model_config(fields)
     assert read.config.get_text_config().hidden_size == 48
     assert not {"vocab_size", "use_sliding_window"} & read.assumed.keys()
+
+
+def test_a_tower_with_one_block_of_a_kind_is_refused_in_words_of_ours() -> None:
+    pytest.importorskip("transformers")
+    from modelmeter.frontend.compile import compile_config
+
+    fields = copy.deepcopy(SMALL)
+    fields["vision_config"] |= {"fullatt_block_indexes": [4]}
+    with pytest.raises(ArchitectureError, match=r"visual\.blocks: .*block 4 is the only one of its kind"):
+        compile_config(fields, name="Odd-Sight", points=0)

@@ -180,6 +180,9 @@ def _print(found: Comparison) -> None:
     console.print(comparison_page.work_table(found).to_rich("of a page, exact"), "", sep="\n")
     console.print(comparison_page.time_table(found).to_rich(), "", sep="\n")
     for words in (
+        f"{found.request.output_tokens:,} text tokens are written for each page; the prompt is its image tokens and "
+        f"{found.rows[0].page_class.seq_len - found.rows[0].page_class.image_tokens} more. Exact numbers are of one "
+        "page alone.",
         comparison_page.LOGITS,
         comparison_page.describe_times(found),
         *found.notes,

@@ -125,8 +125,11 @@ def compile_source(
     if name is not None:
         check_name(name)
     path = find_config(source)
+    quantised = False
     if os.path.isfile(path):
-        check_fields(read_fields(path), path)  # in a moment, and not after seconds of imports
+        fields = read_fields(path)
+        check_fields(fields, path)  # in a moment, and not after seconds of imports
+        quantised = bool(fields.get("quantization_config"))
     begin("load transformers")
     with explain_missing_extra("tracing any model", "torch, torchinfo and transformers", remedy=INSTALL_TRANSFORMERS):
         from modelmeter.frontend.cards.shipped import find_card
@@ -162,6 +165,11 @@ def compile_source(
         card = compilation.tower
         pages = f"; --page cuts pages as the processor of {card.title} does" if compilation.page_rule else ""
         lines.append(f"it sees as the card {card.name} says, at the sizes of its own config{pages}")
+    if quantised:
+        lines.append(
+            "quantization_config is not read: the modules are those without it, and weights take weight_bits each, "
+            "16 by default"
+        )
     if LEFT_OUT in compilation.traced.conventions:
         lines.append(compilation.traced.conventions[LEFT_OUT].replace("``", ""))
     if compilation.traced.general_refused:

@@ -89,7 +89,10 @@ class PageViews:
                                 remedy="leave out one of --page and --no-crop")  # fmt: skip
         views = find_page_views(model)
         if not {*views.defaults, *views.tiles} <= defaults.keys():
-            raise WorkloadError("its cost does not depend on the views of a page", place=name, found=option)
+            raise WorkloadError(
+                "its cost does not depend on the views of a page", place=name, found=option,
+                remedy="a page can only lengthen its prompt: ask for the request, or give seq_len",
+            )  # fmt: skip
         for size in (*(key for key in views.tiles if key in given), *varying):
             if size in views.tiles or (size in views.defaults and size in varying):
                 raise WorkloadError("the views follow from the page", place=size, found=f"{option} and {size}")

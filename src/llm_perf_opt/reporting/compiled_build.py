@@ -96,6 +96,7 @@ def _describe_request(evaluation: Evaluation, page: tuple[int, int] | None) -> s
     batch_size, tokens = sizes["batch_size"], int(sizes["decode_steps"]) + 1
     prompts = "A prompt" if batch_size == 1 else f"{batch_size} prompts side by side, each"
     written = "1 new one" if tokens == 1 else f"{tokens:,} new ones"
-    # The page gives the images of the request, not of each prompt in it.
-    seen = "" if page is None else f", with one page of {page[0]} x {page[1]} pixels in all"
+    images = int(sizes.get("num_images", 1))
+    pages = "one page" if images == 1 else f"{images} pages"
+    seen = "" if page is None else f", with {pages} of {page[0]} x {page[1]} pixels"
     return f"{prompts} of {sizes['seq_len']:,} tokens and {written}{seen}"

@@ -94,8 +94,8 @@ FRONTIERS: Final = (
 
 DOLLAR_FRONTIERS: Final = (
     "Dollars of full cards have no certificate: prices are compared at 1, 2, 4 and so on up to 16,384 text tokens, and "
-    "halfway between two whose order differs, until they are neighbours. That one model is cheaper is as wrong as the "
-    "times are: near a border either may be."
+    "halfway between two whose order differs, until they are neighbours. Dollars are as wrong as the times: near a "
+    "border either model may be the cheaper one."
 )
 
 

@@ -252,6 +252,7 @@ def define_model(traced: TracedModel) -> Model:
                 if traced.longest_context is None
                 else (Rule("seq_len", "at_most", "longest_prompt"), Rule("decode_steps", "at_most", "longest_output"))
             ),
+            *(() if traced.image_tokens is None else (Rule("image_tokens", "at_most", "seq_len"),)),
             *(() if form is None else form.rules),
         ),
         description=f"``{traced.class_name}`` of transformers",

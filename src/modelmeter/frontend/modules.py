@@ -245,6 +245,12 @@ def _find_stack(
             "a tower of few blocks has other kinds of them", place=blocks.path, expected=sorted(set(kinds)),
             found=sorted(set(traced)),
         )  # fmt: skip
+    alone = [kind for kind in set(kinds) if kinds.count(kind) == 1 < traced.count(kind)]
+    if alone:
+        raise ArchitectureError(
+            "a tower of few blocks stands for one with at least two of each kind", place=blocks.path,
+            found=f"block {kinds.index(alone[0])} is the only one of its kind",
+        )  # fmt: skip
     return Stack(layers=blocks.path, kinds=kinds, traced=traced)
 
 

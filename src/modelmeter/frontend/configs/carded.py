@@ -30,7 +30,11 @@ def find_card_of(config: PreTrainedConfig) -> Card | None:
     """Return the card whose tower a config has at its own sizes, or none: then its text part is all that is known.
 
     What an image is has to be the same: patches, merging, windows, tokens, and every key that is not known to be free.
+    A tower whose features are not as wide as the text, as in some defaults of transformers, is none that runs.
     """
+    width = config.get_text_config().hidden_size
+    if getattr(getattr(config, "vision_config", None), "out_hidden_size", width) != width:
+        return None
     for card in CARDS.values():
         if card.model_type == config.model_type and card.tower is not None and not card.refused:
             own = make_config(

@@ -115,7 +115,10 @@ def compile_config(
         return compile_card(card, name=name, points=points, general=general, training=training, begin=begin)
     begin("read the config")
     read = read_model_config(source, name=name)
-    return _compile_model(read, find_card_of(read.config), points, begin, general=general, training=training)
+    return _compile_model(
+        read, find_card_of(read.config), points, begin, general=general, training=training,
+        positions=find_positions(read.config),
+    )  # fmt: skip
 
 
 def compile_card(
@@ -139,11 +142,23 @@ def compile_card(
         raise CountError(f"{stage} of this model cannot be exact", place=card.name, found=reason)
     fields = {**card.config, "model_type": card.model_type}
     read = make_config(fields, name or card.title, place=card.name, is_carded=True)
-    return _compile_model(evolve(read, assumed={}), card, points, begin, general=general, training=training)
+    # What a card does not say is a default of the class, and nothing that was published.
+    says_positions = "max_position_embeddings" in {**card.config, **card.config.get("text_config", {})}
+    return _compile_model(
+        evolve(read, assumed={}), card, points, begin, general=general, training=training,
+        positions=find_positions(read.config) if says_positions else None,
+    )  # fmt: skip
 
 
 def _compile_model(
-    read: ModelConfig, card: Card | None, points: int, begin: Begin, *, general: bool, training: bool
+    read: ModelConfig,
+    card: Card | None,
+    points: int,
+    begin: Begin,
+    *,
+    general: bool,
+    training: bool,
+    positions: int | None,
 ) -> TracedCompilation:
     traced, depth = trace_model(read.config, read.name, begin, card=card, class_name=read.class_name)
     if general:
@@ -160,7 +175,6 @@ def _compile_model(
         vars(compiled)["peaks"] = unchecked.peaks
     rule = None if card is None else PAGE_RULES.get(card.name)
     serving = make_serving(tuple(traced.runs), traced.default_workload)
-    positions = find_positions(read.config)
     register_model(compiled.definition, beside=list_beside(serving, rule, positions))
     return TracedCompilation(
         compiled=compiled.make_all(), traced=traced, checked=tuple(checked), page_rule=rule,

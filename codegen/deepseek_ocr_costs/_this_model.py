@@ -16,7 +16,7 @@ def this_model(
     vision_batch_size: int, batch_size: int, activation_bits: Bits, weight_bits: Bits, seq_len: int, logits_tokens: int,
     kv_bits: Bits, decode_steps: int, expert_routing: str,
 ) -> dict[str, Bits]:
-    """Return all metrics of stages, of the request and of a training step, of this architecture."""
+    """Return all metrics of stages and of the request, and what else is made of the same sizes."""
     y1 = image_size // 16
     y2 = -(-y1 // 4)
     y3 = num_height_tiles * num_width_tiles

@@ -36,10 +36,10 @@ def count_prefill(tokens: int) -> int:
     return 3 * (linear + attention) + 2 * 33 * 97
 
 
-def forget() -> None:
-    forget_model(NAME)
+def forget(model: str = NAME, package: str = PACKAGE) -> None:
+    forget_model(model)
     sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, CheckedFinder)]
-    for name in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
         del sys.modules[name]
     load_costs.cache_clear()
 

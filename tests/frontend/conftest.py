@@ -87,9 +87,9 @@ def written_experts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def experts(written_experts: Path) -> Iterator[Path]:
     """The same folder, whose model is registered by no other test."""
-    forget_model(compiled_experts.NAME)
+    forget(compiled_experts.NAME, compiled_experts.PACKAGE)
     yield written_experts
-    forget_model(compiled_experts.NAME)
+    forget(compiled_experts.NAME, compiled_experts.PACKAGE)
 
 
 @pytest.fixture(scope="module")

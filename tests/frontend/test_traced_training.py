@@ -101,7 +101,7 @@ def test_there_is_none_unless_it_is_asked_for(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("llama", "--general", "--training"), "no sizes of the config as symbols"),
+        (("olmo2", "--general", "--training"), "no sizes of the config as symbols"),
         (("--training",), "the layers of a registered model say what their training is"),
     ],
 )

@@ -90,6 +90,7 @@ def test_the_elements_in_the_operator_table_are_the_layers_own(compiled: Compile
         "indices": "index",
         "in float32": "float32",
         "of one byte": "byte",
+        "of states in float32": "state",
     }
     assert set(kinds.values()) == {kind.name for kind in fields(Elements)}
     for page in pages.layers:

@@ -49,7 +49,7 @@ _BY_TABLE = ("_stages.py", "general.py", "layers.py")
 
 _STEPS = {
     WHOLE_MODEL: "Return all metrics of stages and of layers that are whole models, of any architecture.",
-    THIS_MODEL: "Return all metrics of stages, of the request and of a training step, of this architecture.",
+    THIS_MODEL: "Return all metrics of stages and of the request, and what else is made of the same sizes.",
 }
 """What functions of shared steps return."""
 

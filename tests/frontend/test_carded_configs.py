@@ -95,3 +95,14 @@ def test_a_tower_with_one_block_of_a_kind_is_refused_in_words_of_ours() -> None:
     fields["vision_config"] |= {"fullatt_block_indexes": [4]}
     with pytest.raises(ArchitectureError, match=r"visual\.blocks: .*block 4 is the only one of its kind"):
         compile_config(fields, name="Odd-Sight", points=0)
+
+
+@pytest.mark.parametrize("model_type", ["blt", "musicgen"])
+def test_a_config_without_one_width_of_its_text_has_no_card(model_type: str) -> None:
+    transformers = pytest.importorskip("transformers")
+    from modelmeter.frontend.configs.carded import find_card_of
+
+    config = transformers.CONFIG_MAPPING[model_type]()
+    with pytest.raises((AttributeError, ValueError)):
+        _ = config.get_text_config().hidden_size
+    assert find_card_of(config) is None

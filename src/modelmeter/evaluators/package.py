@@ -156,21 +156,15 @@ def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPa
     layers = [_evaluate_layer(layer, spec, whole_models.get(layer.name), shared[WHOLE_MODEL]) for layer in spec.layers]
     return EvaluatorPackage(
         spec=spec,
-        stages=tuple(evolve(each, shared=THIS_MODEL) for each in evaluate_stages(stages)),
-        all_stages=evolve(evaluate_all_stages(stages), shared=THIS_MODEL),
+        stages=evaluate_stages(stages, THIS_MODEL),
+        all_stages=evaluate_all_stages(stages, THIS_MODEL),
         derived=evaluate_derived(stages),
-        training=()
-        if training is None
-        else tuple(evolve(each, shared=THIS_MODEL) for each in evaluate_stages(training)),
+        training=() if training is None else evaluate_stages(training, THIS_MODEL),
         peaks=evaluate_peaks(stages, peaks, THIS_MODEL),
         traffic=evaluate_traffic(stages, traffic, THIS_MODEL),
         general=(
-            *(
-                evolve(each, shared=WHOLE_MODEL)
-                for program in (general, general_training)
-                if program is not None
-                for each in evaluate_stages(program)
-            ),
+            *evaluate_stages(general, WHOLE_MODEL),
+            *(() if general_training is None else evaluate_stages(general_training, WHOLE_MODEL)),
             *evaluate_traffic(general, general.program, WHOLE_MODEL),
         ),
         layers=tuple(evaluator for pair in layers for evaluator in pair),

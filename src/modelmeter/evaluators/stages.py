@@ -18,12 +18,12 @@ METRIC_WORDS: Mapping[str, str] = {
 """The meaning of each metric of a cost, as the beginning of a sentence."""
 
 
-def evaluate_stages(stages: Stages) -> tuple[Evaluator, ...]:
-    """Return the evaluator of each stage, all metrics in one call."""
-    return tuple(_evaluate_stage(stages, stage) for stage in stages.names)
+def evaluate_stages(stages: Stages, shared: str) -> tuple[Evaluator, ...]:
+    """Return the evaluator of each stage, all metrics in one call; their steps are ``shared``."""
+    return tuple(_evaluate_stage(stages, stage, shared) for stage in stages.names)
 
 
-def _evaluate_stage(stages: Stages, stage: str) -> Evaluator:
+def _evaluate_stage(stages: Stages, stage: str, shared: str) -> Evaluator:
     training = stages.spec.training
     notes = training.notes if training is not None and stage == TRAINING_STEP else ""
     return Evaluator(
@@ -33,11 +33,12 @@ def _evaluate_stage(stages: Stages, stage: str) -> Evaluator:
         signature=stages.signature(stage),
         program=stages.part(stage, *METRICS),
         result=_cost_of(stage),
+        shared=shared,
     )
 
 
-def evaluate_all_stages(stages: Stages) -> Evaluator:
-    """Return the evaluator of all stages and the request at once."""
+def evaluate_all_stages(stages: Stages, shared: str) -> Evaluator:
+    """Return the evaluator of all stages and the request at once; its steps are ``shared``."""
     return Evaluator(
         name="stages",
         summary="Return the costs of each stage and of the request.",
@@ -45,6 +46,7 @@ def evaluate_all_stages(stages: Stages) -> Evaluator:
         signature=stages.signature(REQUEST),
         program=stages.program,
         result=StageCosts({stage: _cost_of(stage) for stage in stages.names}),
+        shared=shared,
     )
 
 

@@ -153,13 +153,13 @@ def test_a_source_gets_its_default_where_nothing_is_given() -> None:
             make_parameter(name="max_new_tokens", default=29, target="decode_steps"),
             derived := make_parameter(
                 name="decode_steps", default=28,
-                derivation=(rule := DECODE_STEPS),
+                derivation=DECODE_STEPS,
             ),
         ),
         has_routing=False,
         constants={},
     )  # fmt: skip
-    assert derive(derived, rule, signature) == [
+    assert derive(derived, signature) == [
         "    if decode_steps is None:",
         "        if max_new_tokens is None:",
         "            max_new_tokens = 29",

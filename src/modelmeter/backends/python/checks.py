@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from modelmeter.backends.python.limits import Limits
+from modelmeter.backends.python.limits import Limits, describe_derivations
 from modelmeter.backends.python.printer import LINE_LENGTH, fill_lines
 from modelmeter.backends.python.runtime import _checks
 from modelmeter.core.size_rules import Rule
-from modelmeter.evaluators.signature import Derivation, Parameter, Signature
+from modelmeter.evaluators.signature import Parameter, Signature
 
 
 def check_sizes(function: str, signature: Signature) -> list[str]:
@@ -36,12 +36,10 @@ def check_sizes(function: str, signature: Signature) -> list[str]:
     ]
 
 
-def derive(parameter: Parameter, derivation: Derivation, signature: Signature) -> list[str]:
+def derive(parameter: Parameter, signature: Signature) -> list[str]:
     """Return what fills in a parameter that is not given, or else compares it with what it would follow from."""
-    source = derivation.source or ""
-    return _checks.write_derivation(
-        parameter.name, derivation.formula, source, signature.default(source) if source else 0, parameter.minimum
-    )
+    described = describe_derivations(signature.parameters)[parameter.name]
+    return _checks.write_derivation(parameter.name, *described, parameter.minimum)
 
 
 def check_rule(rule: Rule, signature: Signature) -> list[str]:

@@ -198,7 +198,7 @@ def _write_prologue(evaluator: Evaluator, limits: Limits | None) -> StatementPri
         printer.assign(name, evaluator.output(name).numerator)
     for parameter in signature.parameters:
         if parameter.derivation is not None:
-            lines += derive(parameter, parameter.derivation, signature)
+            lines += derive(parameter, signature)
     for rule in signature.late_rules:
         lines += check_rule(rule, signature)
     printer.assign_steps(rest)

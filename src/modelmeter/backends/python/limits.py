@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from attrs import define
@@ -64,12 +64,7 @@ class Limits:
     @cached_property
     def derived(self) -> dict[str, tuple[str, str, int]]:
         """Each size that may be left out: what it is then, the size that it follows from, and the default of this."""
-        defaults = {size.name: size.default for size in self.parameters}
-        return {
-            size.name: (size.derivation.formula, source := size.derivation.source or "", defaults.get(source, 0))
-            for size in self.parameters
-            if size.derivation is not None
-        }
+        return describe_derivations(self.parameters)
 
     @cached_property
     def architecture(self) -> dict[str, int]:
@@ -99,15 +94,7 @@ class Limits:
 
     def cover_late(self, signature: Signature) -> bool:
         """Tell whether these tables say what follows from the arguments of a function, and how it is checked."""
-        derived = {
-            size.name: (
-                derivation.formula,
-                derivation.source or "",
-                signature.default(derivation.source) if derivation.source else 0,
-            )
-            for size in signature.parameters
-            if (derivation := size.derivation) is not None
-        }
+        derived = describe_derivations(signature.parameters)
         names = {size.name for size in signature.parameters}
         intermediates = _checks.list_intermediates(self.intermediates, names)
         rules = _checks.list_late_rules(
@@ -119,3 +106,14 @@ class Limits:
             and rules == [(rule.a, rule.relation, rule.b) for rule in signature.late_rules]
             and {name for a, _, b in rules for name in (a, b)} & self.intermediates.keys() <= {*signature.intermediates}
         )
+
+
+def describe_derivations(parameters: Iterable[Parameter]) -> dict[str, tuple[str, str, int]]:
+    """Return what each size is that is left out, which of the others it follows from, and the default of this."""
+    listed = list(parameters)
+    defaults = {size.name: size.default for size in listed}
+    return {
+        size.name: (size.derivation.formula, source := size.derivation.source or "", defaults[source] if source else 0)
+        for size in listed
+        if size.derivation is not None
+    }

@@ -57,7 +57,7 @@ class PackageTemplates:
         )
         self._environment.filters |= {
             "wrap": _wrap, "literal": write_literal, "long_literal": _long_literal, "import_from": _import_from,
-            "alike": _alike, "group_by_like": _group_by_like, "prefixed": _prefixed, "tuple_of": _tuple_of,
+            "alike": _alike, "group_by_like": _group_by_like, "tuple_of": _tuple_of,
             "items": write_items, "array_header": write_array_header, "dimension_record": write_dimension,
             "outline": write_outline, "classes": list_classes,
         }  # fmt: skip
@@ -148,10 +148,6 @@ def _tuple_of(names: Iterable[str], indent: int = 0) -> str:
         return line
     start = " " * indent
     return "\n".join(["(", *(f"{start}    {literal}," for literal in literals), f"{start})"])
-
-
-def _prefixed(name: str, prefix: str) -> str:
-    return prefix + name
 
 
 def _group_by_like(names: Iterable[str], likes: Mapping[str, str]) -> list[tuple[str, list[str]]]:

@@ -86,12 +86,13 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
             raise FormulaError("this text cannot stand in a docstring", found=text)
     limits = Limits.of(package)
     fused = {each.name: each for each in package.layers if isinstance(each.result, OneValue) and each.shared is None}
+    modules = _list_modules(package)
     functions = {
         path: [
             print_function(each, limits if path in _BY_TABLE else None, beside=fused.get(f"{each.name}_{FUSED_IO}"))
             for each in evaluators
         ]
-        for path, evaluators in _list_modules(package).items()
+        for path, evaluators in modules.items()
         if evaluators
     }
     stages = [*package.stages, *package.training]
@@ -102,7 +103,7 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
         name: like for name, like in _find_likes(package.peaks, package).items()
         if like != _name_like(name.removesuffix(f"_{PEAK}"), package)
     }  # fmt: skip
-    held = [evaluator.name for evaluator in _list_modules(package)["_stages.py"]]
+    held = _names_of(modules["_stages.py"])
     cut = [*(f"{stage}_{metric}" for stage in _names_of(stages) for metric in METRICS), *_names_of(package.traffic)]
     cut += [name for name in _names_of(package.peaks) if name not in held]
     names = {"_stages": ["Stages", *held], "_metrics": [REQUEST, *cut]}
@@ -119,7 +120,6 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
             likes=likes,
             cut=cut,
             steps=steps.get(module.strip("_")),
-            metrics=METRICS,
             sizes=_list_layer_sizes(package),
             aliases=aliases,
             names_of_fused=names_of_fused,

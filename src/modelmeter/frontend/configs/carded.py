@@ -32,17 +32,19 @@ def find_card_of(config: PreTrainedConfig) -> Card | None:
     What an image is has to be the same: patches, merging, windows, tokens, and every key that is not known to be free.
     A tower whose features are not as wide as the text, as in some defaults of transformers, is none that runs.
     """
-    width = config.get_text_config().hidden_size
-    if getattr(getattr(config, "vision_config", None), "out_hidden_size", width) != width:
-        return None
     for card in CARDS.values():
         if card.model_type == config.model_type and card.tower is not None and not card.refused:
             own = make_config(
                 {**card.config, "model_type": card.model_type}, card.title, place=card.name, is_carded=True
             )
-            if _is_alike(own.config.to_dict(), config.to_dict()):
+            if _is_alike(own.config.to_dict(), config.to_dict()) and _has_one_width(config):
                 return card
     return None
+
+
+def _has_one_width(config: PreTrainedConfig) -> bool:
+    width = config.get_text_config().hidden_size
+    return bool(getattr(getattr(config, "vision_config", None), "out_hidden_size", width) == width)
 
 
 def _is_alike(own: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

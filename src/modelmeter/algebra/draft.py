@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, count, repeat
+from math import lcm
 from typing import TypeAlias
 
 from attrs import frozen
@@ -97,14 +99,15 @@ def draft_polynomials(names: Iterable[str], polynomials: Polynomials) -> Draft:
 
 def _clear_denominator(polynomial: PolyElement) -> tuple[Polynomial, int]:
     """Return a multiple of ``polynomial`` with integer coefficients, and the number to divide it by."""
-    denominator, whole = polynomial.clear_denoms()
+    terms = polynomial.terms()
+    denominator = lcm(*(int(coefficient.denominator) for _, coefficient in terms))
     numerator: Polynomial = {}
-    for exponents, coefficient in whole.terms():
+    for exponents, coefficient in terms:
         if min(exponents, default=0) < 0:
             raise FormulaError("a quotient of sizes is not known to be whole", found=polynomial.as_expr())
-        monomial = tuple(number for number, exponent in enumerate(exponents) for _ in range(exponent))
-        numerator[monomial] = int(coefficient)
-    return numerator, int(denominator)
+        monomial = tuple(chain.from_iterable(map(repeat, count(), exponents)))
+        numerator[monomial] = int(coefficient.numerator) * (denominator // int(coefficient.denominator))
+    return numerator, denominator
 
 
 def _count_operations(polynomial: Polynomial) -> int:

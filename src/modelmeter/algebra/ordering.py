@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from fractions import Fraction
 from itertools import product
-from math import prod
-from random import Random
-from typing import Any, Literal
+from math import lcm
+from typing import Literal
 
 import sympy
 from sympy.polys.rings import PolyElement
 
+from modelmeter.algebra.packed import (
+    Multiples,
+    Packed,
+    add,
+    clear_divisors,
+    find_used,
+    invert,
+    multiply,
+    pack,
+    pack_number,
+    pack_unknown,
+    raise_to,
+    split_powers,
+    substitute,
+    unpack,
+)
 from modelmeter.algebra.polynomials import Polynomials
-from modelmeter.core.evaluate import evaluate
+from modelmeter.algebra.samples import Samples
 from modelmeter.core.functions import BRACKETS, CeilDiv, Exceeds, FloorDiv
 from modelmeter.core.size_rules import Rule
 
@@ -44,14 +59,14 @@ class Ordering:
     """
 
     def __init__(self, read: Polynomials, *, rules: Iterable[Rule] = ()) -> None:
-        self._read = read
         declared = tuple(rules)
-        self._whole_quotients = {call for call in read.arguments if _is_whole(call, declared)}
-        self._ring = read.outputs[0].ring
-        self._points = list(_make_points(read.generators, self._whole_quotients))
-        self._samples: dict[PolyElement, list[int | Fraction]] = {}
-        self._unknowns = dict(zip(read.generators, self._ring.gens, strict=True))
+        self._generators = read.generators
+        self._count = len(read.generators)
         self._places = {generator: place for place, generator in enumerate(read.generators)}
+        self._arguments = {call: tuple(map(_pack, arguments)) for call, arguments in read.arguments.items()}
+        self._whole_quotients = {call for call in read.arguments if _is_whole(call, declared)}
+        self._samples = Samples(read.generators, self._whole_quotients)
+        self._known: dict[PolyElement, tuple[Packed, list[int | Fraction]]] = {}
         self._brackets = {place for generator, place in self._places.items() if isinstance(generator, BRACKETS)}
         # A call comes before those in its arguments, which its bounds are made of.
         self._calls = sorted(read.arguments, key=lambda call: (-_depth(call), str(call)))
@@ -59,153 +74,168 @@ class Ordering:
         self._quotients = {
             call.args[0]: call for call in self._calls if isinstance(call, FloorDiv) and call.args[0].is_Symbol
         }
+        self._upper = [self._find_upper_bound(generator) for generator in read.generators]
+        self._lower = [self._find_lower_bound(generator) for generator in read.generators]
 
     def is_at_least(self, larger: PolyElement, smaller: PolyElement) -> bool:
         """Tell whether ``larger >= smaller`` is proved for all sizes."""
-        if any(one < other for one, other in zip(self._sample(larger), self._sample(smaller), strict=True)):
+        one, values = self._read(larger)
+        other, other_values = self._read(smaller)
+        if any(
+            value * other.denominator < another * one.denominator
+            for value, another in zip(values, other_values, strict=True)
+        ):
             return False  # most pairs have no order, and a proof that fails is slow
-        rest = larger - smaller
-        units = dict(self._find_units(rest))
+        rest = add((one, multiply((other, pack_number(-1, 1)))))
+        units = self._find_units(rest)
         # Bounds lose something, so the proof is tried with few of them first.
         return any(self._is_never_negative(rest, units, bounds) for bounds in _ATTEMPTS)
 
-    def _sample(self, polynomial: PolyElement) -> list[int | Fraction]:
-        """Return the values of a polynomial at the sample points."""
-        if polynomial not in self._samples:
-            terms = [
-                (_to_number(coefficient), [(place, exponents[place]) for place in _support(exponents)])
-                for exponents, coefficient in polynomial.items()
-            ]
-            self._samples[polynomial] = [
-                sum(
-                    coefficient * prod(point[place] ** power for place, power in powers)
-                    for coefficient, powers in terms
-                )
-                for point in self._points
-            ]
-        return self._samples[polynomial]
+    def _read(self, polynomial: PolyElement) -> tuple[Packed, list[int | Fraction]]:
+        """Return a polynomial with its values at the sample points."""
+        if polynomial not in self._known:
+            packed = _pack(polynomial)
+            self._known[polynomial] = packed, self._samples.evaluate(packed)
+        return self._known[polynomial]
 
-    def _is_never_negative(
-        self, rest: PolyElement, units: Mapping[int, PolyElement], bounds: Collection[Bound]
-    ) -> bool:
+    def _is_never_negative(self, rest: Packed, units: Collection[int], bounds: Collection[Bound]) -> bool:
         """Try a proof with such bounds."""
-        for generator in (*self._calls, *self._quotients):
-            rest = self._put_bound(rest, generator, units, bounds)
-        rest = _clear_divisors(rest)
-        if not has_no_negative(rest):
+        rest = self._put_bounds(rest, (*self._calls, *self._quotients), units, bounds)
+        rest = clear_divisors(rest, self._count)
+        if not _has_no_negative(rest):
             if self._is_hopeless(rest, units):
                 return False
             # Only what is in a term that adds can make up for a term that takes away.
-            added = {place for powers, coefficient in rest.items() if coefficient > 0 for place in _support(powers)}
-            for place, unknown in units.items():
-                if place in added:
-                    rest = _substitute(rest, place, unknown + 1)
-        for call in self._calls:
-            if isinstance(call, BRACKETS):  # a term that was mixed may have one sign now
-                rest = self._put_bound(rest, call, units, bounds)
-        return has_no_negative(rest)
+            added = find_used([rest._replace(terms=_take_positive(rest))], self._count)
+            for place in sorted(units & added):
+                rest = substitute(rest, place, self._count, add((pack_unknown(place), pack_number(1, 1))))
+        # A term that was mixed may have one sign now.
+        brackets = [call for call in self._calls if isinstance(call, BRACKETS)]
+        return _has_no_negative(self._put_bounds(rest, brackets, units, bounds))
 
-    def _is_hopeless(self, rest: PolyElement, units: Collection[int]) -> bool:
+    def _is_hopeless(self, rest: Packed, units: Collection[int]) -> bool:
         """Tell, faster than by trying, that a proof fails for a polynomial whose bounds are put in.
 
         Where a term takes away, no other adds a multiple of it by units. Or the sum is negative at some corner: where
         all brackets are open or closed, and the other unknowns as small as they may be or large.
         """
-        added = [powers for powers, coefficient in rest.items() if coefficient > 0]
-        for powers, coefficient in rest.items():
-            if coefficient < 0 and not any(self._is_multiple(other, powers, units) for other in added):
+        multiples = Multiples(self._count, by=units, ignored=self._brackets)
+        added = _take_positive(rest)
+        for monomial, number in rest.terms.items():
+            if number < 0 and not any(multiples.holds(other, monomial) for other in added):
                 return True
-        terms = [
-            (coefficient, [(place, powers[place]) for place in _support(powers)])
-            for powers, coefficient in rest.items()
-        ]
+        terms = [(number, *self._sort_powers(monomial, units)) for monomial, number in rest.terms.items()]
         return any(
-            sum(coefficient * prod(corner[place] ** power for place, power in powers) for coefficient, powers in terms)
+            sum(number * bracket**brackets * unit**powers * other**others for number, brackets, powers, others in terms)
             < 0
-            for corner in self._corners(units)
+            for bracket, unit, other in product((0, 1), (1, _LARGE), (0, 1, _LARGE))
         )
 
-    def _is_multiple(self, powers: Sequence[int], of: Sequence[int], units: Collection[int]) -> bool:
-        """Tell whether a term is another times units, whatever the brackets in both."""
-        return all(
-            power == other or place in self._brackets or (power > other and place in units)
-            for place, (power, other) in enumerate(zip(powers, of, strict=True))
-        )
+    def _sort_powers(self, monomial: int, units: Collection[int]) -> tuple[int, int, int]:
+        """Return how many factors of a term are brackets, units and others."""
+        powers = {place: power for place, power in enumerate(unpack(monomial, self._count)) if power}
+        brackets = sum(power for place, power in powers.items() if place in self._brackets)
+        of_units = sum(power for place, power in powers.items() if place in units and place not in self._brackets)
+        return brackets, of_units, sum(powers.values()) - brackets - of_units
 
-    def _corners(self, units: Collection[int]) -> Iterator[list[int]]:
-        for bracket, unit, other in product((0, 1), (1, _LARGE), (0, 1, _LARGE)):
-            yield [
-                bracket if place in self._brackets else unit if place in units else other
-                for place in range(len(self._unknowns))
-            ]
-
-    def _find_units(self, rest: PolyElement) -> Iterator[tuple[int, PolyElement]]:
-        """Yield the places and unknowns that are at least 1, or may be taken so because ``rest`` is 0 otherwise."""
-        positive = {generator for generator in self._unknowns if generator.is_Symbol and generator.is_positive}
+    def _find_units(self, rest: Packed) -> set[int]:
+        """Return the places of unknowns that are at least 1, or may be taken so because ``rest`` is 0 otherwise."""
+        positive = {generator for generator in self._generators if generator.is_Symbol and generator.is_positive}
         positive.update(self._whole_quotients)
         for call in self._calls:
-            if isinstance(call, Exceeds) and all(exponents[self._places[call]] for exponents in rest):
+            if isinstance(call, Exceeds) and 0 not in split_powers(rest, self._places[call], self._count):
                 positive.update(sympy.Mul.make_args(call.args[0]))  # a product that exceeds something is not 0
+        units = {place for place, generator in enumerate(self._generators) if generator in positive}
         for call in reversed(self._calls):
-            if isinstance(call, CeilDiv) and self._is_positive(self._read.arguments[call][0], positive):
-                positive.add(call)
-        for place, (generator, unknown) in enumerate(self._unknowns.items()):
-            if generator in positive:
-                yield place, unknown
+            if isinstance(call, CeilDiv) and self._is_positive(self._arguments[call][0], units):
+                units.add(self._places[call])
+        return units
 
-    def _is_positive(self, polynomial: PolyElement, positive: Collection[sympy.Expr]) -> bool:
-        """Tell whether some term of a polynomial without negative ones is made of positive generators only."""
-        return has_no_negative(polynomial) and any(
-            all(self._read.generators[place] in positive for place in _support(exponents)) for exponents in polynomial
+    def _is_positive(self, polynomial: Packed, units: Collection[int]) -> bool:
+        """Tell whether some term of a polynomial without negative ones is made of such unknowns only."""
+        return _has_no_negative(polynomial) and any(
+            all(place in units for place, power in enumerate(unpack(monomial, self._count)) if power)
+            for monomial in polynomial.terms
         )
 
-    def _put_bound(
-        self, rest: PolyElement, generator: sympy.Expr, units: Mapping[int, PolyElement], bounds: Collection[Bound]
-    ) -> PolyElement:
-        """Return something that is at most ``rest``, without ``generator`` if it only adds or only takes away."""
+    def _put_bounds(
+        self, rest: Packed, generators: Iterable[sympy.Expr], units: Collection[int], bounds: Collection[Bound]
+    ) -> Packed:
+        """Return something that is at most a positive multiple of ``rest``.
+
+        Generators that only add or only take away are replaced by their bounds, one after the other.
+        """
+        if not bounds:
+            return rest
+        used = find_used([rest], self._count)
+        for generator in generators:
+            place = self._places[generator]
+            if place in used:
+                bounded = self._put_bound(rest, generator, place in units, bounds)
+                if bounded is not rest:
+                    rest, used = bounded, find_used([bounded], self._count)
+        return rest
+
+    def _put_bound(self, rest: Packed, generator: sympy.Expr, is_unit: bool, bounds: Collection[Bound]) -> Packed:
         place = self._places[generator]
-        signs = {coefficient > 0 for exponents, coefficient in rest.items() if exponents[place]}
+        by_power = split_powers(rest, place, self._count)
+        signs = {number > 0 for power, others in by_power.items() if power for number in others.terms.values()}
         if len(signs) != 1 or (needed := "lower" if signs == {True} else "upper") not in bounds:
             return rest
-        bound = self._lower_bound(generator) if needed == "lower" else self._upper_bound(generator)
-        if bound is None:
+        bound = self._lower[place] if needed == "lower" else self._upper[place]
+        if bound is None or min(by_power) < 0:
             return rest
-        if needed == "lower" and "mixed" in bounds and isinstance(generator, CeilDiv) and place in units:
-            return _put_mixed(rest, place, bound)
-        return _substitute(rest, place, bound)
+        if needed == "lower" and "mixed" in bounds and isinstance(generator, CeilDiv) and is_unit:
+            return _put_mixed(by_power, bound)
+        return substitute(rest, place, self._count, bound)
 
-    def _lower_bound(self, generator: sympy.Expr) -> PolyElement | None:
+    def _find_lower_bound(self, generator: sympy.Expr) -> Packed | None:
         if isinstance(generator, BRACKETS):
-            return self._ring.zero
+            return pack_number(0, 1)
         if isinstance(generator, CeilDiv):
-            return self._divide(*self._read.arguments[generator])
+            return _divide(*self._arguments[generator])
         return None
 
-    def _upper_bound(self, generator: sympy.Expr) -> PolyElement | None:
+    def _find_upper_bound(self, generator: sympy.Expr) -> Packed | None:
         if isinstance(generator, BRACKETS):
-            return self._ring.one
+            return pack_number(1, 1)
         if isinstance(generator, FloorDiv):
-            return self._divide(*self._read.arguments[generator])
+            return _divide(*self._arguments[generator])
         if isinstance(generator, CeilDiv):
-            dividend, divisor = self._read.arguments[generator]
-            return self._divide(dividend + divisor - 1, divisor)
+            dividend, divisor = self._arguments[generator]
+            return _divide(add((dividend, divisor, pack_number(-1, 1))), divisor)
         if generator in self._quotients:
             quotient = self._quotients[generator]
-            _, divisor = self._read.arguments[quotient]
-            return divisor * self._unknowns[quotient] + divisor - 1
+            _, divisor = self._arguments[quotient]
+            whole = multiply((divisor, pack_unknown(self._places[quotient])))
+            return add((whole, divisor, pack_number(-1, 1)))
         return None
 
-    def _divide(self, dividend: PolyElement, divisor: PolyElement) -> PolyElement | None:
-        """Return the quotient where the divisor is one term; exponents may be negative."""
-        if len(divisor) != 1:
-            return None
-        ((exponents, coefficient),) = divisor.terms()
-        return dividend * self._ring.from_dict({tuple(-exponent for exponent in exponents): 1 / coefficient})
+
+def _pack(polynomial: PolyElement) -> Packed:
+    """Return a polynomial with rational coefficients in integers."""
+    degree = max((abs(power) for exponents in polynomial for power in exponents), default=0)
+    denominator = lcm(*(int(coefficient.denominator) for coefficient in polynomial.values()))
+    terms = {
+        pack(exponents): int(coefficient.numerator) * (denominator // int(coefficient.denominator))
+        for exponents, coefficient in polynomial.items()
+    }
+    return Packed(terms, denominator, degree)
 
 
-def has_no_negative(polynomial: PolyElement) -> bool:
+def _divide(dividend: Packed, divisor: Packed) -> Packed | None:
+    """Return the quotient where the divisor is one term; exponents may be negative."""
+    factor = invert(divisor)
+    return None if factor is None else multiply((dividend, factor))
+
+
+def _has_no_negative(polynomial: Packed) -> bool:
     """Tell whether no term is negative; then no value is, since no size is."""
-    return all(coefficient >= 0 for coefficient in polynomial.coeffs())
+    return all(number > 0 for number in polynomial.terms.values())
+
+
+def _take_positive(polynomial: Packed) -> dict[int, int]:
+    return {monomial: number for monomial, number in polynomial.terms.items() if number > 0}
 
 
 def _is_whole(generator: sympy.Expr, rules: Iterable[Rule]) -> bool:
@@ -225,73 +255,30 @@ def _bounds_below(rule: Rule, size: sympy.Symbol, least: sympy.Expr) -> bool:
     return bool(least.is_Symbol) and rule.a == least.name
 
 
-def _make_points(
-    generators: Sequence[sympy.Expr], whole_quotients: Collection[sympy.Expr]
-) -> Iterator[list[int | Fraction]]:
-    """Yield values of the generators: small sizes, large ones, and both; each of ``whole_quotients`` is at least 1.
-
-    Every other point has multiples of the numbers in the generators, at which quotients are whole and brackets close.
-    """
-    symbols = sorted({symbol.name for generator in generators for symbol in generator.free_symbols})
-    numbers = sorted({1, *(int(number) for generator in generators for number in generator.atoms(sympy.Integer))} - {0})
-    for seed in range(48):
-        random = Random(seed)
-        if seed % 2:
-            sizes = {
-                name: prod(random.choices(numbers, k=random.randint(0, 3))) * random.randint(1, 5) for name in symbols
-            }
-        else:
-            sizes = {name: random.randint(1, 4 ** random.randint(1, 6)) for name in symbols}
-        for generator in generators:
-            if generator in whole_quotients and evaluate(generator, sizes) == 0:
-                sizes[generator.args[0].name] += int(evaluate(generator.args[1], sizes))
-        yield [evaluate(generator, sizes) for generator in generators]
-
-
-def _substitute(polynomial: PolyElement, place: int, value: PolyElement) -> PolyElement:
-    """Return the polynomial with a value for the unknown at a place, which each power of it is multiplied with once."""
-    by_power: dict[int, dict[tuple[int, ...], object]] = {}
-    for exponents, coefficient in polynomial.items():
-        others = (*exponents[:place], 0, *exponents[place + 1 :])
-        by_power.setdefault(exponents[place], {})[others] = coefficient
-    total = polynomial.ring.from_dict(by_power.pop(0, {}))
-    for power, terms in by_power.items() if value else ():
-        total += polynomial.ring.from_dict(terms) * value**power
-    return total
-
-
-def _put_mixed(polynomial: PolyElement, place: int, quotient: PolyElement) -> PolyElement:
-    """Return the polynomial with a mean of 1 and of powers of ``quotient`` for each power of an unknown.
+def _put_mixed(by_power: Mapping[int, Packed], quotient: Packed) -> Packed:
+    """Return what stands beside the powers of an unknown, each with a mean of 1 and of powers of ``quotient`` for it.
 
     The unknown is at least 1 and at least the quotient, so its k-th power is at least each of 1, q, ..., q^k.
     """
-    ring = polynomial.ring
-    mixed = ring.zero
-    for exponents, coefficient in polynomial.items():
-        power = exponents[place]
-        others = ring.from_dict({(*exponents[:place], 0, *exponents[place + 1 :]): coefficient})
-        powers = sum((quotient**lower for lower in range(1, power + 1)), start=ring.zero)
-        mixed += others if not power else others * (1 + powers * ring.domain(1, power)) * ring.domain(1, 2)
-    return mixed
-
-
-def _to_number(coefficient: Any) -> int | Fraction:
-    """Return a coefficient of the ring."""
-    numerator, denominator = int(coefficient.numerator), int(coefficient.denominator)
-    return numerator if denominator == 1 else Fraction(numerator, denominator)
-
-
-def _clear_divisors(polynomial: PolyElement) -> PolyElement:
-    """Return the polynomial times all that it divides by: its sign stays."""
-    lowest = [min(0, *powers) for powers in zip(*polynomial, strict=True)]
-    if not any(lowest):
-        return polynomial
-    return polynomial * polynomial.ring.from_dict({tuple(-power for power in lowest): polynomial.ring.domain.one})
-
-
-def _support(exponents: tuple[int, ...]) -> Iterator[int]:
-    """Yield the places of the unknowns in a term."""
-    return (place for place, power in enumerate(exponents) if power)
+    return add(
+        multiply(
+            (
+                others,
+                add(
+                    (
+                        pack_number(1, 2),
+                        *(
+                            multiply((raise_to(quotient, lower), pack_number(1, 2 * power)))
+                            for lower in range(1, power + 1)
+                        ),
+                    )
+                ),
+            )
+        )
+        if power
+        else others
+        for power, others in by_power.items()
+    )
 
 
 def _depth(expression: sympy.Expr) -> int:

@@ -5,15 +5,25 @@ Two formulas are equal wherever their polynomials are, so this is also where equ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import sympy
 from attrs import frozen
 from sympy.polys.orderings import lex
 from sympy.polys.rings import PolyElement, PolyRing
 
+from modelmeter.algebra.packed import (
+    Packed,
+    add,
+    find_used,
+    invert,
+    multiply,
+    pack_number,
+    pack_unknown,
+    raise_to,
+    unpack,
+)
 from modelmeter.core.functions import IntegerFunction, Size
 from modelmeter.core.symbols import ANY_LAYER, Dimensions
 from modelmeter.support.errors import FormulaError
@@ -81,143 +91,106 @@ def prove_equal(left: Size, right: Size) -> None:
 
 
 class _Reader:
+    """From expressions to polynomials; what occurs twice is converted once."""
+
     def __init__(self, constants: Mapping[str, int], dimensions: Dimensions) -> None:
         self._constants = constants
         self._ranks = dimensions.ranks
-        # What stands for each symbol and call: itself, a number, or its canonical form.
-        self._canonical: dict[sympy.Expr, sympy.Expr] = {}
-        self._visited: set[sympy.Expr] = set()
+        # In the order in which they are met, which is that of their places in packed polynomials.
+        self._generators: list[sympy.Expr] = []
+        self._known: dict[sympy.Expr, Packed] = {}
 
     def read(self, expressions: Sequence[sympy.Expr]) -> Polynomials:
         """Return the polynomials of ``expressions``."""
-        for expression in expressions:
-            self._visit(expression)
-        conversion = self._conversion(expressions)
-        calls = [generator for generator in conversion.generators if isinstance(generator, IntegerFunction)]
+        outputs = [self._convert(expression) for expression in expressions]
+        arguments: dict[sympy.Expr, list[Packed]] = {}
+        used: set[int] = set()
+        pending = outputs
+        while pending:
+            new = find_used(pending, len(self._generators)) - used
+            used |= new
+            calls = [call for place in new if isinstance(call := self._generators[place], IntegerFunction)]
+            arguments |= {call: [self._convert(argument) for argument in call.args] for call in calls}
+            pending = [argument for call in calls for argument in arguments[call]]
+        order = sorted(used, key=lambda place: self._order(self._generators[place]))
+        generators = tuple(self._generators[place] for place in order)
+        make = self._make_elements(generators, order)
         return Polynomials(
-            generators=conversion.generators,
-            outputs=tuple(conversion.convert(expression) for expression in expressions),
-            arguments={call: tuple(conversion.convert(argument) for argument in call.args) for call in calls},
+            generators=generators,
+            outputs=tuple(map(make, outputs)),
+            arguments={call: tuple(map(make, arguments[call])) for call in generators if call in arguments},
         )
 
-    def _conversion(self, expressions: Sequence[sympy.Expr]) -> _Conversion:
-        return _Conversion(self._close_over_arguments(expressions), self._canonical)
+    def _make_elements(
+        self, generators: tuple[sympy.Expr, ...], order: Sequence[int]
+    ) -> Callable[[Packed], PolyElement]:
+        """Return how packed polynomials become elements of the ring of ``generators``, whose places are ``order``."""
+        # Lexicographic, so that terms come out in the order of the generators.
+        ring = PolyRing(generators, sympy.QQ, lex)
+        count = len(self._generators)
+        known: dict[int, tuple[int, ...]] = {}
 
-    def _visit(self, node: sympy.Expr) -> None:
-        """Find the canonical form of every symbol and call below ``node``."""
-        if node in self._visited or node.is_Rational:
-            return
-        self._visited.add(node)
+        def make(polynomial: Packed) -> PolyElement:
+            element = ring.zero
+            for monomial, number in polynomial.terms.items():
+                if monomial not in known:
+                    exponents = unpack(monomial, count)
+                    known[monomial] = tuple(exponents[place] for place in order)
+                element[known[monomial]] = sympy.QQ(number, polynomial.denominator)
+            return element
+
+        return make
+
+    def _convert(self, node: sympy.Expr) -> Packed:
+        found = self._known.get(node)
+        if found is None:
+            found = self._known[node] = self._compute(node)
+        return found
+
+    def _compute(self, node: sympy.Expr) -> Packed:
+        if node.is_Rational:
+            return pack_number(int(node.p), int(node.q))
         if node.is_Symbol:
-            self._canonical[node] = sympy.Integer(self._constants[node.name]) if node.name in self._constants else node
-        elif isinstance(node, IntegerFunction):
-            for argument in node.args:
-                self._visit(argument)
-            conversion = self._conversion(node.args)
-            self._canonical[node] = node.func(*(conversion.convert(argument).as_expr() for argument in node.args))
-            self._visit(self._canonical[node])
-        elif node.is_Add or node.is_Mul:
-            for argument in node.args:
-                self._visit(argument)
-        elif node.is_Pow and node.exp.is_Integer:
-            self._visit(node.base)
-        else:
-            raise FormulaError("a formula is not a polynomial in sizes and integer functions", found=node)
+            number = self._constants.get(node.name)
+            return self._add_generator(node) if number is None else pack_number(number, 1)
+        if node.is_Add:
+            return add(map(self._convert, node.args))
+        if node.is_Mul:
+            return multiply(map(self._convert, node.args))
+        if node.is_Pow and node.exp.is_Integer:
+            base, exponent = self._convert(node.base), int(node.exp)
+            factor = base if exponent >= 0 else invert(base)
+            if factor is None:
+                raise FormulaError("a formula divides by a sum or by zero", found=node)
+            return raise_to(factor, abs(exponent))
+        if isinstance(node, IntegerFunction):
+            canonical = node.func(*map(self._multiply_out, node.args))
+            return self._add_generator(node) if canonical == node else self._convert(canonical)
+        raise FormulaError("a formula is not a polynomial in sizes and integer functions", found=node)
 
-    def _close_over_arguments(self, expressions: Sequence[sympy.Expr]) -> tuple[sympy.Expr, ...]:
-        """Return the generators that ``expressions`` and the arguments of their calls need, in order."""
-        needed: set[sympy.Expr] = set()
-        pending = list(expressions)
-        seen: set[sympy.Expr] = set()
-        while pending:
-            node = pending.pop()
-            if node in seen:
-                continue
-            seen.add(node)
-            stand_in = self._canonical.get(node)
-            if stand_in is not None and stand_in != node:
-                pending.append(stand_in)
-                continue
-            if stand_in is not None:
-                needed.add(node)
-            pending.extend(node.args)
-        return tuple(sorted(needed, key=self._order))
+    def _add_generator(self, generator: sympy.Expr) -> Packed:
+        self._generators.append(generator)
+        return pack_unknown(len(self._generators) - 1)
+
+    def _multiply_out(self, node: sympy.Expr) -> sympy.Expr:
+        """Return an argument of a call as the sum of its terms."""
+        terms, denominator, _ = self._convert(node)
+        return sympy.Add(
+            *(
+                sympy.Mul(sympy.Rational(number, denominator), *self._list_factors(monomial))
+                for monomial, number in terms.items()
+            )
+        )
+
+    def _list_factors(self, monomial: int) -> Iterator[sympy.Expr]:
+        for generator, exponent in zip(self._generators, unpack(monomial, len(self._generators)), strict=True):
+            if exponent:
+                yield generator**exponent
 
     def _order(self, generator: sympy.Expr) -> tuple[bool, int, str]:
         """Sort symbols as documented, then calls by their text."""
         text = _write(generator)
         return (not generator.is_Symbol, self._ranks.get(text, len(self._ranks)), text)
-
-
-class _Conversion:
-    """From expressions to elements of one ring; what occurs twice is converted once."""
-
-    def __init__(self, generators: tuple[sympy.Expr, ...], canonical: Mapping[sympy.Expr, sympy.Expr]) -> None:
-        self.generators = generators
-        # Lexicographic, so that terms come out in the order of the generators.
-        self._ring = PolyRing(generators, sympy.QQ, lex)
-        self._canonical = canonical
-        self._known: dict[sympy.Expr, PolyElement] = dict(zip(generators, self._ring.gens, strict=True))
-
-    def convert(self, node: sympy.Expr) -> PolyElement:
-        if node not in self._known:
-            self._known[node] = self._compute(node)
-        return self._known[node]
-
-    def _compute(self, node: sympy.Expr) -> PolyElement:
-        if node.is_Rational:
-            return self._ring.ground_new(self._ring.domain.from_sympy(node))
-        if node in self._canonical:
-            return self.convert(self._canonical[node])
-        if node.is_Add:
-            return self._add(map(self.convert, node.args))
-        if node.is_Mul:
-            return self._multiply(map(self.convert, node.args))
-        base, exponent = self.convert(node.base), int(node.exp)
-        return base**exponent if exponent >= 0 else self._invert(base, node) ** -exponent
-
-    def _add(self, terms: Iterable[PolyElement]) -> PolyElement:
-        """Return the sum of many polynomials, without one for each partial sum."""
-        total: dict[tuple[int, ...], Any] = {}
-        for term in terms:
-            for exponents, coefficient in term.items():
-                total[exponents] = total[exponents] + coefficient if exponents in total else coefficient
-        return self._make(total)
-
-    def _make(self, terms: Mapping[tuple[int, ...], Any]) -> PolyElement:
-        """Return the polynomial of terms whose coefficients are of the ring; those that are 0 are left out."""
-        polynomial = self._ring.zero
-        for exponents, coefficient in terms.items():
-            if coefficient:
-                polynomial[exponents] = coefficient
-        return polynomial
-
-    def _multiply(self, factors: Iterable[PolyElement]) -> PolyElement:
-        """Return the product of polynomials, most of which have one term: these are multiplied with each other."""
-        multiply = self._ring.monomial_mul
-        single, number, product = self._ring.zero_monom, self._ring.domain.one, None
-        for factor in factors:
-            if len(factor) == 1:
-                ((exponents, coefficient),) = factor.items()
-                single, number = multiply(single, exponents), coefficient if number == 1 else number * coefficient
-            else:
-                product = factor if product is None else product * factor
-        if product is None:
-            return self._make({single: number})
-        is_one = number == 1
-        return self._make(
-            {
-                multiply(exponents, single): coefficient if is_one else coefficient * number
-                for exponents, coefficient in product.items()
-            }
-        )
-
-    def _invert(self, divisor: PolyElement, node: sympy.Expr) -> PolyElement:
-        """Return ``1 / divisor``. The ring only ever adds exponents, so negative ones are safe in it."""
-        if len(divisor) != 1:
-            raise FormulaError("a formula divides by a sum or by zero", found=node)
-        ((exponents, coefficient),) = divisor.terms()
-        return self._ring.from_dict({tuple(-exponent for exponent in exponents): 1 / coefficient})
 
 
 @lru_cache(maxsize=4096)  # printing a call is slow, and every ring asks for its place again

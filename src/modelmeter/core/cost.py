@@ -32,8 +32,9 @@ class Precision:
         """Return ``size`` with these widths for the symbols that brackets compare, as of a cast."""
         if isinstance(size, int):
             return size
-        widths = {symbols.symbol(name): sympy.sympify(width) for name, width in asdict(self).items()}
-        return size.xreplace({symbol: width for symbol, width in widths.items() if symbol != width})
+        symbol = symbols.symbol
+        widths = {symbol(name): sympy.sympify(width) for name, width in asdict(self).items() if width != symbol(name)}
+        return size.xreplace(widths) if widths else size
 
 
 @frozen(kw_only=True)

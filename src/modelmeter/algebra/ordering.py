@@ -98,7 +98,7 @@ class Ordering:
             self._known[polynomial] = packed, self._samples.evaluate(packed)
         return self._known[polynomial]
 
-    def _is_never_negative(self, rest: Packed, units: Collection[int], bounds: Collection[Bound]) -> bool:
+    def _is_never_negative(self, rest: Packed, units: set[int], bounds: Collection[Bound]) -> bool:
         """Try a proof with such bounds."""
         rest = self._put_bounds(rest, (*self._calls, *self._quotients), units, bounds)
         rest = clear_divisors(rest, self._count)
@@ -113,7 +113,7 @@ class Ordering:
         brackets = [call for call in self._calls if isinstance(call, BRACKETS)]
         return _has_no_negative(self._put_bounds(rest, brackets, units, bounds))
 
-    def _is_hopeless(self, rest: Packed, units: Collection[int]) -> bool:
+    def _is_hopeless(self, rest: Packed, units: set[int]) -> bool:
         """Tell, faster than by trying, that a proof fails for a polynomial whose bounds are put in.
 
         Where a term takes away, no other adds a multiple of it by units. Or the sum is negative at some corner: where
@@ -131,7 +131,7 @@ class Ordering:
             for bracket, unit, other in product((0, 1), (1, _LARGE), (0, 1, _LARGE))
         )
 
-    def _sort_powers(self, monomial: int, units: Collection[int]) -> tuple[int, int, int]:
+    def _sort_powers(self, monomial: int, units: set[int]) -> tuple[int, int, int]:
         """Return how many factors of a term are brackets, units and others."""
         powers = {place: power for place, power in enumerate(unpack(monomial, self._count)) if power}
         brackets = sum(power for place, power in powers.items() if place in self._brackets)
@@ -151,7 +151,7 @@ class Ordering:
                 units.add(self._places[call])
         return units
 
-    def _is_positive(self, polynomial: Packed, units: Collection[int]) -> bool:
+    def _is_positive(self, polynomial: Packed, units: set[int]) -> bool:
         """Tell whether some term of a polynomial without negative ones is made of such unknowns only."""
         return _has_no_negative(polynomial) and any(
             all(place in units for place, power in enumerate(unpack(monomial, self._count)) if power)
@@ -159,7 +159,7 @@ class Ordering:
         )
 
     def _put_bounds(
-        self, rest: Packed, generators: Iterable[sympy.Expr], units: Collection[int], bounds: Collection[Bound]
+        self, rest: Packed, generators: Iterable[sympy.Expr], units: set[int], bounds: Collection[Bound]
     ) -> Packed:
         """Return something that is at most a positive multiple of ``rest``.
 

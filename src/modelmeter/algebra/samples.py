@@ -32,7 +32,7 @@ class Samples:
 
     def evaluate(self, polynomial: Packed) -> list[int | Fraction]:
         """Return the values of a polynomial, times its denominator."""
-        rows = [map(number.__mul__, self._evaluate(monomial)) for monomial, number in polynomial.terms.items()]
+        rows = [[number * value for value in self._evaluate(each)] for each, number in polynomial.terms.items()]
         return [sum(values) for values in zip(*rows, strict=True)] if rows else [0] * _POINTS
 
     def _evaluate(self, monomial: int) -> list[int | Fraction]:

@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 from modelmeter.core.cost import Operator, Work
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
+from modelmeter.core.sums import multiply_size
 from modelmeter.graph.module_graph import ModuleGraph, ModuleNode, name_group
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import Child, Routing
@@ -57,9 +58,9 @@ class BoundCall:
         reads = operator.reads.scale(self.times)
         return evolve(
             operator,
-            tensor_core_flops=self.times * operator.tensor_core_flops,
-            cuda_core_flops=self.times * operator.cuda_core_flops,
-            reads=evolve(reads, weight=self.weight_times * operator.reads.weight),
+            tensor_core_flops=multiply_size(self.times, operator.tensor_core_flops),
+            cuda_core_flops=multiply_size(self.times, operator.cuda_core_flops),
+            reads=evolve(reads, weight=multiply_size(self.weight_times, operator.reads.weight)),
             writes=operator.writes.scale(self.times),
         )
 

@@ -11,7 +11,7 @@ all images of the batch. The peak does not add up, so it is no field of :class:`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from operator import mul
 
 import sympy
@@ -29,7 +29,7 @@ from modelmeter.core.sums import bits_to_bytes
 from modelmeter.core.symbols import ANY_LAYER, Dimensions, symbol
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST
-from modelmeter.layers.tape import Buffer, LiveElements, LiveOperator, Tape
+from modelmeter.layers.tape import Buffer, LiveElements, Tape
 from modelmeter.model.loop import Loop
 from modelmeter.support.errors import FormulaError
 
@@ -229,8 +229,9 @@ def _find_candidates(
     tape.reserve(ids)
     layer.replay(tape, ids)
     precision = Precision() if casts else Precision(activation_bits=FLOAT32_BITS)
+    counted = cache(partial(_count, precision=precision))  # buffers of one size are alive beside many operators
     for operator in tape.list_operators(stage_of):
-        count = partial(_count, operator=operator, precision=precision)
+        count = partial(counted, operator.factor)
         bits = count(operator.alive)
         at_most = bits if operator.at_most == operator.alive else count(operator.at_most)
         yield Candidate(
@@ -239,10 +240,10 @@ def _find_candidates(
         )  # fmt: skip
 
 
-def _count(elements: Elements, *, operator: LiveOperator, precision: Precision) -> sympy.Expr:
-    """Return the bits of what is alive beside an operator, or of a part of it, where the operator runs."""
-    settled = {ACTIVATIONS_ARE_CAST: sympy.S.One, **_settle_brackets(operator.factor)}
-    return operator.factor * sympy.sympify(elements.to_bits(precision)).xreplace(settled)
+def _count(factor: Size, elements: Elements, *, precision: Precision) -> sympy.Expr:
+    """Return the bits of what is alive beside an operator, or of a part of it; ``factor`` is 1 where it runs."""
+    settled = {ACTIVATIONS_ARE_CAST: sympy.S.One, **_settle_brackets(factor)}
+    return factor * sympy.sympify(elements.to_bits(precision)).xreplace(settled)
 
 
 def _measure(parts: Iterable[LiveElements], count: Callable[[Elements], sympy.Expr]) -> Iterator[Live]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import sympy
 from attrs import field, frozen
 
 from modelmeter.analysis.bind import BoundModule
-from modelmeter.core.cost import Cost, Precision, Work
+from modelmeter.core.cost import Cost, Operator, Precision, Work
 from modelmeter.core.functions import Exceeds, Size, Triangular, exceeds
 from modelmeter.core.fusion import keep_unfused
 from modelmeter.core.metrics import FLOWS, METRICS, MetricName
-from modelmeter.core.sums import bits_to_bytes
+from modelmeter.core.sums import add_sizes, bits_to_bytes
 from modelmeter.model.loop import Loop
 from modelmeter.model.request import fold_metric
 from modelmeter.model.stages import Stage
@@ -54,34 +54,35 @@ class Totals:
 
 
 @frozen(kw_only=True)
-class _Tally:
-    """What a set of modules does in one stage; ``unfused`` is the part of its operators that are not fused."""
+class _Own:
+    """What a module itself does and holds in one stage."""
 
-    work: Work = Work()
-    unfused: Work = Work()
-    parameters: Size = 0
-    kv_elements: Size = 0
-    state_elements: Size = 0
+    operators: tuple[Operator, ...]
+    parameters: Size
+    kv_elements: Size
+    state_elements: Size
 
-    def __add__(self, other: _Tally) -> _Tally:
-        return _Tally(
-            work=self.work + other.work,
-            unfused=self.unfused + other.unfused,
-            parameters=self.parameters + other.parameters,
-            kv_elements=self.kv_elements + other.kv_elements,
-            state_elements=self.state_elements + other.state_elements,
-        )
 
-    def to_cost(self, stage: str, loop: Loop | None) -> Cost:
-        cost = Cost.of(
-            work=self.work, parameters=self.parameters, kv_elements=self.kv_elements, precision=Precision(),
-            state_elements=self.state_elements,
-        )  # fmt: skip
-        return close_loop(cost, loop) if loop is not None and stage == loop.stage else cost
+_Tally: TypeAlias = list[_Own]
+"""What a set of modules does and holds in one stage: it is added up at once, where it is asked for."""
 
-    def to_fused_io(self, stage: str, loop: Loop | None) -> Size:
-        size = (self.unfused.reads + self.unfused.writes).to_bytes(Precision())
-        return sum_over_steps(size, loop) if loop is not None and stage == loop.stage else size
+
+def _to_cost(tally: _Tally, stage: str, loop: Loop | None) -> Cost:
+    cost = Cost.of(
+        work=Work.of(operator for own in tally for operator in own.operators),
+        parameters=add_sizes(own.parameters for own in tally),
+        kv_elements=add_sizes(own.kv_elements for own in tally),
+        precision=Precision(),
+        state_elements=add_sizes(own.state_elements for own in tally),
+    )
+    return close_loop(cost, loop) if loop is not None and stage == loop.stage else cost
+
+
+def _to_fused_io(tally: _Tally, stage: str, loop: Loop | None) -> Size:
+    """Return the traffic of those of the operators that are not fused."""
+    unfused = Work.of(keep_unfused(operator) for own in tally for operator in own.operators)
+    size = (unfused.reads + unfused.writes).to_bytes(Precision())
+    return sum_over_steps(size, loop) if loop is not None and stage == loop.stage else size
 
 
 @frozen
@@ -129,10 +130,10 @@ def add_up(model: BoundModule, stage_of: StageRule, *, stages: Sequence[Stage], 
     _tally_classes(model, by_module, by_class, above=frozenset())
 
     def make_cost(tally: _Tally, stage: str) -> Cost:
-        return tally.to_cost(stage, loop)
+        return _to_cost(tally, stage, loop)
 
     def make_fused_io(tally: _Tally, stage: str) -> Size:
-        return tally.to_fused_io(stage, loop)
+        return _to_fused_io(tally, stage, loop)
 
     costs_by_module, fused_io_by_module = _OnDemand(by_module, make_cost), _OnDemand(by_module, make_fused_io)
     costs, fused_io = costs_by_module[model.node.path], fused_io_by_module[model.node.path]
@@ -235,16 +236,14 @@ def _tally_modules(bound: BoundModule, stage_of: StageRule, tallies: dict[str, d
     tallies[path] = inclusive  # parents first, as people read
     for stage in dict.fromkeys(stage_of(call.run, path) for call in bound.calls):
         calls = [call for call in bound.list_calls() if stage_of(call.run, path) == stage]
-        own = _Tally(
+        own = _Own(
+            operators=tuple(operator for call in calls for operator in call.own_operators()),
             # Parameters and cache are states: they stand once, however many calls there are.
             parameters=bound.count * calls[0].layer.own_parameters,
             kv_elements=bound.count * calls[0].layer.own_kv_elements,
             state_elements=bound.count * calls[0].layer.own_state_elements,
         )
-        for call in calls:
-            operators = call.own_operators()
-            own = own + _Tally(work=Work.of(operators), unfused=Work.of(map(keep_unfused, operators)))
-        _merge(inclusive, {stage: own})
+        _merge(inclusive, {stage: [own]})
     for child in bound.children:
         _merge(inclusive, _tally_modules(child, stage_of, tallies))
     return inclusive
@@ -267,4 +266,4 @@ def _tally_classes(
 
 def _merge(into: dict[str, _Tally], tallies: Mapping[str, _Tally]) -> None:
     for stage, tally in tallies.items():
-        into[stage] = into.get(stage, _Tally()) + tally
+        into.setdefault(stage, []).extend(tally)

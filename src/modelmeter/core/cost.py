@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 import sympy
@@ -11,7 +12,7 @@ from attrs import asdict, evolve, field, fields, frozen
 from modelmeter.core import symbols
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import METRICS, MetricName
-from modelmeter.core.sums import add_sizes, bits_to_bytes
+from modelmeter.core.sums import add_sizes, bits_to_bytes, multiply_size
 
 INDEX_BITS = 64
 """Token ids, positions and expert numbers are 64-bit integers in PyTorch, whatever the activations are."""
@@ -54,7 +55,7 @@ class Elements:
     state: Size = 0
 
     def __add__(self, other: Elements) -> Elements:
-        return Elements(**{kind: getattr(self, kind) + getattr(other, kind) for kind in KINDS})
+        return Elements.total((self, other))
 
     @classmethod
     def total(cls, parts: Iterable[Elements]) -> Elements:
@@ -68,7 +69,7 @@ class Elements:
 
     def scale(self, factor: Size) -> Elements:
         """Return these elements, ``factor`` times."""
-        return self.convert(lambda size: factor * size)
+        return self.convert(partial(multiply_size, factor))
 
     @property
     def floats(self) -> Elements:
@@ -77,15 +78,16 @@ class Elements:
 
     def to_bits(self, precision: Precision) -> Size:
         """Return the bits of these elements."""
-        return precision.substitute(
-            self.activation * precision.activation_bits
-            + self.weight * precision.weight_bits
-            + self.kv * precision.kv_bits
-            + self.index * INDEX_BITS
-            + self.float32 * FLOAT32_BITS
-            + self.byte * 8
-            + self.state * FLOAT32_BITS
+        bits = (
+            self.activation * precision.activation_bits,
+            self.weight * precision.weight_bits,
+            self.kv * precision.kv_bits,
+            self.index * INDEX_BITS,
+            self.float32 * FLOAT32_BITS,
+            self.byte * 8,
+            self.state * FLOAT32_BITS,
         )
+        return precision.substitute(add_sizes(bits))
 
     def to_bytes(self, precision: Precision) -> Size:
         """Return the bytes of these elements: an exact rational before the final rounding up."""
@@ -183,12 +185,12 @@ class Operator:
         """Return what ``factor`` calls of the operator do; 0 where it does not run."""
         return evolve(
             self,
-            tensor_core_flops=factor * self.tensor_core_flops,
-            cuda_core_flops=factor * self.cuda_core_flops,
+            tensor_core_flops=multiply_size(factor, self.tensor_core_flops),
+            cuda_core_flops=multiply_size(factor, self.cuda_core_flops),
             reads=self.reads.scale(factor),
             writes=self.writes.scale(factor),
-            backward_tensor_core_flops=factor * self.backward_tensor_core_flops,
-            backward_cuda_core_flops=factor * self.backward_cuda_core_flops,
+            backward_tensor_core_flops=multiply_size(factor, self.backward_tensor_core_flops),
+            backward_cuda_core_flops=multiply_size(factor, self.backward_cuda_core_flops),
             gradients=None if self.gradients is None else self.gradients.scale(factor),
             differentiated=None if self.differentiated is None else self.differentiated.scale(factor),
         )
@@ -204,18 +206,13 @@ class Work:
     writes: Elements = Elements()
 
     def __add__(self, other: Work) -> Work:
-        return Work(
-            tensor_core_flops=self.tensor_core_flops + other.tensor_core_flops,
-            cuda_core_flops=self.cuda_core_flops + other.cuda_core_flops,
-            reads=self.reads + other.reads,
-            writes=self.writes + other.writes,
-        )
+        return Work.of((self, other))
 
     def scale(self, factor: Size) -> Work:
         """Return this work, done ``factor`` times."""
         return Work(
-            tensor_core_flops=factor * self.tensor_core_flops,
-            cuda_core_flops=factor * self.cuda_core_flops,
+            tensor_core_flops=multiply_size(factor, self.tensor_core_flops),
+            cuda_core_flops=multiply_size(factor, self.cuda_core_flops),
             reads=self.reads.scale(factor),
             writes=self.writes.scale(factor),
         )

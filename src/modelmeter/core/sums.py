@@ -11,10 +11,23 @@ from modelmeter.core.functions import Size
 
 def add_sizes(sizes: Iterable[Size]) -> Size:
     """Return the sum of ``sizes``, built at once: sympy sorts the terms of a sum anew for every one added."""
-    terms = [size for size in sizes if not (isinstance(size, int) and size == 0)]
+    terms = [size for size in sizes if not _is_number(size, 0)]
+    if len(terms) == 1:
+        return terms[0]
     if all(isinstance(term, int) for term in terms):
         return sum(terms)
     return sympy.Add(*terms)
+
+
+def multiply_size(factor: Size, size: Size) -> Size:
+    """Return ``factor * size``, without sympy where one of them is the number 0 or 1: most are."""
+    if _is_number(factor, 1) or _is_number(size, 0):
+        return size
+    return factor if _is_number(size, 1) or _is_number(factor, 0) else factor * size
+
+
+def _is_number(size: Size, number: int) -> bool:
+    return isinstance(size, int) and size == number
 
 
 def bits_to_bytes(bits: Size) -> Size:

@@ -130,7 +130,7 @@ class BaseLayer(ABC):
         FormulaError
             If this layer, or one below it, does not say in which order its operators run.
         """
-        operators = self._own_operators
+        operators = self.own_operators
         if self.children or len(operators) != 1:
             raise FormulaError(
                 "a layer does not say in which order its operators run", place=type(self).__name__,
@@ -170,14 +170,14 @@ class BaseLayer(ABC):
         the expected ones of all siblings together.
         """
         if routing is None:
-            return self._own_operators
+            return self.own_operators
         return tuple(
             evolve(operator, reads=evolve(operator.reads, weight=routing.read_weights(operator.reads.weight)))
-            for operator in self._own_operators
+            for operator in self.own_operators
         )
 
     @cached_property
-    def _own_operators(self) -> tuple[Operator, ...]:
+    def own_operators(self) -> tuple[Operator, ...]:
         """What :meth:`operators` gives, made once: formulas take their time."""
         return tuple(self.operators())
 

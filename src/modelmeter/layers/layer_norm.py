@@ -44,7 +44,7 @@ class LayerNorm(BaseLayer):
         )
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
-        (norm,) = self.operators()
+        (norm,) = self.own_operators
         # Nothing holds the statistics once the operator has run.
         written = (Elements(activation=norm.writes.activation), Elements(float32=norm.writes.float32))
         output, _ = tape.run_all(norm, written, *inputs)

@@ -29,7 +29,7 @@ class ResidualBlock(BaseLayer):
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         (hidden_states,) = inputs
-        for (norm, module), add in zip(self.branches, self.operators(), strict=True):
+        for (norm, module), add in zip(self.branches, self.own_operators, strict=True):
             branch = tape.call(self, module, tape.call(self, norm, hidden_states))
             hidden_states = tape.run(add, hidden_states, branch)
         return (hidden_states,)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
@@ -234,14 +235,15 @@ class Tape:
             mask = masks[place]
             if not any(mask & ~masks[other] == 0 and self._is_covered(place, other) for other in before):
                 before.append(place)
+        add_up = cache(lambda *elements: Elements.total(elements))  # many operators have the same beside them
         for place in sorted(place for places in largest.values() for place in places):
             operator, elements = self._operators[place], [buffer.elements for buffer in alive[place]]
             yield LiveOperator(
                 path=operator.path,
                 layer=operator.layer,
                 factor=operator.factor,
-                alive=Elements.total([operator.held, *elements]),
-                at_most=Elements.total([operator.limit, *elements]),
+                alive=add_up(operator.held, *elements),
+                at_most=add_up(operator.limit, *elements),
                 parts=tuple(self._list_parts(operator, alive[place])),
             )
 

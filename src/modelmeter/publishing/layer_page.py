@@ -151,7 +151,7 @@ class _Rows:
     def operators(self, layer: BaseLayer) -> tuple[PricedOperator, ...]:
         """Return the operators of the layer's own forward; alike ones in one row."""
         counts: dict[Operator, int] = {}
-        for operator in layer.operators():
+        for operator in layer.own_operators:
             counts[operator] = counts.get(operator, 0) + 1
         return tuple(
             PricedOperator(

@@ -48,7 +48,7 @@ class DeepseekOCRForCausalLM(BaseLayer):
         return (copy(gathered).scale(self._is_gathered), widen(multiply(self.output_shape)))
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
-        gather, to_float32 = self.operators()
+        gather, to_float32 = self.own_operators
         hidden_states = tape.call(self, "model", *inputs)
         rows = tape.run(gather, hidden_states)
         # A view keeps all rows alive, and a copy only itself: it is empty where there is none.

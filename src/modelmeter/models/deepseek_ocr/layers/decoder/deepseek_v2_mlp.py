@@ -67,7 +67,7 @@ class DeepseekV2MLP(BaseLayer):
         )
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
-        (multiply_gate,) = self.operators()
+        (multiply_gate,) = self.own_operators
         gate = tape.call(self, "act_fn", tape.call(self, "gate_proj", *inputs))
         gated = tape.run(multiply_gate, gate, tape.call(self, "up_proj", *inputs))
         return (tape.call(self, "down_proj", gated),)

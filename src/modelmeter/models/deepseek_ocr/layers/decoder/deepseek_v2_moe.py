@@ -129,7 +129,7 @@ class DeepseekV2MoE(BaseLayer):
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         (hidden_states,) = inputs
         mark, count, sort, find_tokens, gather, join, put_back, to_float32, weigh, combine, to_activations, add = (
-            self.operators()
+            self.own_operators
         )
         weights, numbers = tape.call_all(self, "gate", hidden_states)
         table = tape.change(mark, Buffer(mark.writes), numbers)

@@ -74,7 +74,7 @@ class DeepseekV2RMSNorm(BaseLayer):
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         (hidden_states,) = inputs
-        to_float32, square, mean, add, root, scale, to_activations, weigh = self.operators()
+        to_float32, square, mean, add, root, scale, to_activations, weigh = self.own_operators
         wide = tape.cast(to_float32, hidden_states)
         variance = tape.run(mean, tape.run(square, wide))
         scaled = tape.run(scale, wide, tape.run(root, tape.run(add, variance)))

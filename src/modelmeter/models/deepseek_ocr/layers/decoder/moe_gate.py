@@ -81,7 +81,7 @@ class MoEGate(BaseLayer):
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         """Record the gate; it returns the weights and the numbers of the chosen experts."""
         (hidden_states,) = inputs
-        to_float32, weight_to_float32, multiply_weight, squash, choose, scale = self.operators()
+        to_float32, weight_to_float32, multiply_weight, squash, choose, scale = self.own_operators
         wide, weight = tape.cast(to_float32, hidden_states), tape.run(weight_to_float32)
         logits = tape.run(multiply_weight, wide, weight)
         scores = tape.run(squash, logits)

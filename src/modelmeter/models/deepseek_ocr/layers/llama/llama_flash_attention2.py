@@ -137,7 +137,7 @@ class LlamaFlashAttention2(BaseLayer):
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         (hidden_states,) = inputs
-        *_, append_keys, append_values, attend_to_cache = self.operators()
+        *_, append_keys, append_values, attend_to_cache = self.own_operators
         query, key, value = (tape.call(self, name, hidden_states) for name in ("q_proj", "k_proj", "v_proj"))
         cos, sin = tape.call_all(self, "rotary_emb")
         rotated_query = self._replay_rotation(tape, self.hidden_size, query, cos, sin)

@@ -59,7 +59,9 @@ class LlamaRotaryEmbedding(BaseLayer):
         )
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
-        cast, multiply_angles, join, take_cos, take_sin, scale_cos, scale_sin, narrow_cos, narrow_sin = self.operators()
+        cast, multiply_angles, join, take_cos, take_sin, scale_cos, scale_sin, narrow_cos, narrow_sin = (
+            self.own_operators
+        )
         positions = tape.run(cast, *inputs)
         angles = tape.run(multiply_angles, positions)
         both_halves = tape.run(join, angles)

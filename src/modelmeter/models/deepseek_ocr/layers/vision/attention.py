@@ -158,7 +158,7 @@ class Attention(BaseLayer):
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         (features,) = inputs
-        copy_heads, *rest = self.operators()
+        copy_heads, *rest = self.own_operators
         axis = len(self._pick_relative_positions())
         rows, columns, rest = rest[:axis], rest[axis : 2 * axis], rest[2 * axis :]
         copy_rows, multiply_rows, copy_columns, multiply_columns, join_rows, join_columns, add, attend_with_bias = rest

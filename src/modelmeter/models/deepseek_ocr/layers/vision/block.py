@@ -100,7 +100,7 @@ class Block(ResidualBlock):
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         (features,) = inputs
-        pad, partition, join, cut, add_attention, add_mlp = self.operators()
+        pad, partition, join, cut, add_attention, add_mlp = self.own_operators
         normed = tape.call(self, "norm1", features)
         whole = (Elements(activation=self._padded_elements),)
         # Where nothing is padded, partitioned or cut, what comes out is what goes in: as many elements.

@@ -108,7 +108,9 @@ class CLIPVisionEmbeddings(BaseLayer):
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         patches = inputs[-1]
-        join_class_token, transpose, to_float32, resize, to_activations, join_position, add_positions = self.operators()
+        join_class_token, transpose, to_float32, resize, to_activations, join_position, add_positions = (
+            self.own_operators
+        )
         embeddings = tape.run(join_class_token, patches)
         positions = tape.call(self, "position_embedding")
         # Where nothing is resized, the stored positions are added: as many elements.

@@ -152,7 +152,7 @@ class ImageEncoderViT(BaseLayer):
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         (pixels,) = inputs
-        to_float32, resize, to_activations, add_positions, copy_halved = self.operators()
+        to_float32, resize, to_activations, add_positions, copy_halved = self.own_operators
         features = tape.call(self, "patch_embed", pixels)
         positions = tape.cast(to_activations, tape.run(resize, tape.run(to_float32)))
         tape.keep(features)

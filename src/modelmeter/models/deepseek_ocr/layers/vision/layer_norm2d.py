@@ -87,7 +87,7 @@ class LayerNorm2d(BaseLayer):
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         (features,) = inputs
-        take_mean, centre, square, take_variance, centre_again, add, root, divide, scale, shift = self.operators()
+        take_mean, centre, square, take_variance, centre_again, add, root, divide, scale, shift = self.own_operators
         mean = tape.run(take_mean, features)
         squares = tape.run(square, tape.run(centre, features, mean))
         variance = tape.run(take_variance, squares)

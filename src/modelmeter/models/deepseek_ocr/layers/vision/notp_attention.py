@@ -52,7 +52,7 @@ class NoTPAttention(BaseLayer):
         )
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
-        (attend,) = self.operators()
+        (attend,) = self.own_operators
         qkv = tape.call(self, "qkv_proj", *inputs)
         output = tape.call(self, "out_proj", tape.run(attend, qkv))
         tape.keep(qkv)

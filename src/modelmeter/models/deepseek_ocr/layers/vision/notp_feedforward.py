@@ -60,7 +60,7 @@ class NoTPFeedForward(BaseLayer):
         )
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
-        scale, squash, gate = self.operators()
+        scale, squash, gate = self.own_operators
         wide = tape.call(self, "fc1", *inputs)
         gated = tape.run(gate, wide, tape.run(squash, tape.run(scale, wide)))
         return (tape.call(self, "fc2", gated),)

@@ -57,7 +57,7 @@ class NoTPTransformerBlock(ResidualBlock):
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         (hidden_states,) = inputs
-        add_attention, add_mlp = self.operators()
+        add_attention, add_mlp = self.own_operators
         attended = tape.call(self, "self_attn", tape.call(self, "layer_norm1", hidden_states))
         residual = tape.run(add_attention, hidden_states, attended)
         output = tape.run(add_mlp, residual, tape.call(self, "mlp", tape.call(self, "layer_norm2", residual)))

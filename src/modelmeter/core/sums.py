@@ -14,9 +14,9 @@ def add_sizes(sizes: Iterable[Size]) -> Size:
     terms = [size for size in sizes if not _is_number(size, 0)]
     if len(terms) == 1:
         return terms[0]
-    if all(isinstance(term, int) for term in terms):
-        return sum(terms)
-    return sympy.Add(*terms)
+    if any(isinstance(term, sympy.Basic) for term in terms):
+        return sympy.Add(*terms)
+    return sum(terms)  # of numbers, or of sizes of torch, which sympy knows nothing of
 
 
 def multiply_size(factor: Size, size: Size) -> Size:

@@ -12,7 +12,7 @@ from attrs import asdict, evolve, field, fields, frozen
 from modelmeter.core import symbols
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import METRICS, MetricName
-from modelmeter.core.sums import add_sizes, bits_to_bytes, multiply_size
+from modelmeter.core.sums import add_size, add_sizes, bits_to_bytes, multiply_size
 
 INDEX_BITS = 64
 """Token ids, positions and expert numbers are 64-bit integers in PyTorch, whatever the activations are."""
@@ -55,7 +55,7 @@ class Elements:
     state: Size = 0
 
     def __add__(self, other: Elements) -> Elements:
-        return Elements.total((self, other))
+        return Elements(**{kind: add_size(getattr(self, kind), getattr(other, kind)) for kind in KINDS})
 
     @classmethod
     def total(cls, parts: Iterable[Elements]) -> Elements:
@@ -206,7 +206,12 @@ class Work:
     writes: Elements = Elements()
 
     def __add__(self, other: Work) -> Work:
-        return Work.of((self, other))
+        return Work(
+            tensor_core_flops=add_size(self.tensor_core_flops, other.tensor_core_flops),
+            cuda_core_flops=add_size(self.cuda_core_flops, other.cuda_core_flops),
+            reads=self.reads + other.reads,
+            writes=self.writes + other.writes,
+        )
 
     def scale(self, factor: Size) -> Work:
         """Return this work, done ``factor`` times."""

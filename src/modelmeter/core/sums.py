@@ -19,6 +19,13 @@ def add_sizes(sizes: Iterable[Size]) -> Size:
     return sum(terms)  # of numbers, or of sizes of torch, which sympy knows nothing of
 
 
+def add_size(one: Size, other: Size) -> Size:
+    """Return ``one + other``, without sympy where one of them is the number 0: most are."""
+    if _is_number(one, 0):
+        return other
+    return one if _is_number(other, 0) else one + other
+
+
 def multiply_size(factor: Size, size: Size) -> Size:
     """Return ``factor * size``, without sympy where one of them is the number 0 or 1: most are."""
     if _is_number(factor, 1) or _is_number(size, 0):

@@ -68,6 +68,7 @@ WITH_TORCH = (
             "cards.views",
             "compile",
             "configs.carded",
+            "configs.classes",
             "configs.config",
             "constants",
             "evidence",

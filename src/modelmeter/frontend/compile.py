@@ -18,12 +18,14 @@ from modelmeter.frontend.cards.page_rules import PAGE_RULES, PageRule
 from modelmeter.frontend.cards.shipped import find_card
 from modelmeter.frontend.configs.carded import find_card_of
 from modelmeter.frontend.configs.config import ModelConfig, make_config, read_model_config
+from modelmeter.frontend.configs.quiet import quiet
 from modelmeter.frontend.configs.sources import check_name
 from modelmeter.frontend.definition import VISION, define_model
 from modelmeter.frontend.evidence import Checked, check_stage, choose_points, describe_checks, put_in_widths
 from modelmeter.frontend.general.general_form import add_general
 from modelmeter.frontend.modules import Depth, build_modules, count_layers
 from modelmeter.frontend.records import TracedModel, describe_sizes
+from modelmeter.frontend.refusals import name_line
 from modelmeter.frontend.serving import list_beside, make_serving
 from modelmeter.frontend.text_stages import learn_cache, list_stages
 from modelmeter.frontend.tracing import DTYPE
@@ -160,12 +162,14 @@ def _compile_model(
     training: bool,
     positions: int | None,
 ) -> TracedCompilation:
-    traced, depth = trace_model(read.config, read.name, begin, card=card, class_name=read.class_name)
+    with quiet(), name_line("a trace of the modules"):
+        traced, depth = trace_model(read.config, read.name, begin, card=card, class_name=read.class_name)
     if general:
         traced = add_general(traced, depth, read.config, _compile, begin)
     unchecked = _compile(traced)
     begin("count the modules")
-    checked = _check(read, depth, traced, unchecked, points, begin, card)
+    with quiet():
+        checked = _check(read, depth, traced, unchecked, points, begin, card)
     traced = evolve(traced, checks=describe_checks(checked))
     if training:
         traced, more = add_training(traced, depth, read.config, _choose_points(read, traced, points, card), begin)

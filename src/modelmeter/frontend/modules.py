@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 from modelmeter.frontend.cards.card import Blocks, Tower
 from modelmeter.frontend.experts import STAND_IN
 from modelmeter.frontend.kinds import describe_kind
+from modelmeter.frontend.refusals import describe_module
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.support.errors import ArchitectureError
 
@@ -43,7 +44,7 @@ def build_modules(config: PreTrainedConfig, *, dtype: torch.dtype = torch.bfloat
     except Exception as error:  # whatever a config that contradicts itself makes of the modules
         raise ArchitectureError(
             "transformers builds no modules of this config", place=str(config.model_type),
-            found=_shorten(str(error)),
+            found=_shorten(f"{type(error).__name__}: {error}"), remedy=describe_module(error),
         ) from error  # fmt: skip
     return model.eval()
 

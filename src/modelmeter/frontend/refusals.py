@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Final
 
 from modelmeter.frontend.configs.config_fields import clip
 from modelmeter.support.errors import CountError, ModelMeterError
 
 _PLACE = "site-packages/transformers/"
+
+_READS: Final = re.compile(r"\bconfig\.([a-z]\w*)")
+_SHOWN: Final = (int, str, float, list, dict)
+_MOST_KEYS: Final = 10
+_LONGEST_VALUE: Final = 60
 
 
 def find_lines() -> tuple[tuple[str, int], ...]:
@@ -34,6 +42,8 @@ def make_plain(error: ModelMeterError) -> str:
 def name_line(work: str) -> Iterator[None]:
     """Turn any error of ``work`` into a CountError that names the last line of transformers that ran.
 
+    It names the module too, and what that reads of the config: one of these it is that the code cannot work with.
+
     Raises
     ------
     CountError
@@ -50,4 +60,49 @@ def name_line(work: str) -> Iterator[None]:
             last = frames[-1]
             where = f"{last.filename.rpartition(_PLACE)[2]}:{last.lineno}: {last.line}"
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise CountError(f"{work} fails", place=where, found=text[:200]) from error
+        raise CountError(f"{work} fails", place=where, found=text[:200], remedy=describe_module(error)) from error
+
+
+def describe_module(error: BaseException) -> str:
+    """Return which module an error comes from, by its path and class, and the keys that its class reads of the config.
+
+    That is the innermost one that reads any; of an error from elsewhere, nothing is known.
+    """
+    scopes = [
+        frame.f_locals
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+        if _PLACE in frame.f_code.co_filename and hasattr(frame.f_locals.get("self"), "named_modules")
+    ]
+    config, described = None, ""
+    for scope in scopes:
+        module = scope["self"]
+        config = scope.get("config") or vars(module).get("config") or config
+        read = _list_read(module, config)
+        if read:
+            path = _find_path(scopes[0]["self"], module)
+            described = f"in {path and f'{path}, '}{type(module).__name__}, which reads {', '.join(read)}"
+    return described
+
+
+def _list_read(module: object, config: object) -> list[str]:
+    """Return the keys that the class of a module reads of its config, with what they are."""
+    try:
+        source = inspect.getsource(type(module))
+    except (OSError, TypeError):  # a class that was made while it ran
+        return []
+    known = {} if config is None else vars(config)
+    names = getattr(type(config), "attribute_map", {})
+    found = {key: known.get(key) for key in dict.fromkeys(names.get(key, key) for key in _READS.findall(source))}
+    shown = [f"{key} = {_cut(value)}" for key, value in found.items() if isinstance(value, _SHOWN)]
+    return [*shown[:_MOST_KEYS], *(["others"] if len(shown) > _MOST_KEYS else [])]
+
+
+def _cut(value: object) -> str:
+    text = clip(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+
+
+def _find_path(root: Any, module: object) -> str:
+    """Return the path of a module in the outermost one that was called; nothing while these are being built."""
+    named = root.named_modules() if "_modules" in vars(root) else ()
+    return next((path for path, each in named if each is module), "")

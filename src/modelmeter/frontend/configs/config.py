@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from itertools import takewhile
@@ -19,7 +21,10 @@ from transformers.models.auto.modeling_auto import (
 from modelmeter.frontend.cards.card import DEFAULT_CLASS
 from modelmeter.frontend.cards.shipped import CARDS
 from modelmeter.frontend.configs.assumed import are_defaults, list_assumed, list_missing
+from modelmeter.frontend.configs.classes import COMPILED_TYPES, check_classes, check_sections
 from modelmeter.frontend.configs.config_fields import check_depth, check_fields, clip, read_fields
+from modelmeter.frontend.configs.contradictions import check_sizes, check_tower, check_width
+from modelmeter.frontend.configs.quiet import quiet
 from modelmeter.frontend.configs.sources import find_config
 from modelmeter.model.registry import list_models
 from modelmeter.support.errors import ArchitectureError
@@ -27,8 +32,8 @@ from modelmeter.support.suggestions import unknown_name
 
 _REMOTE: Final = "auto_map"
 
-COMPILED_TYPES: Final = frozenset({*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, *MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES})
-"""The types that need no card: causal decoders, and models that see, of which the text part is compiled."""
+_VALIDATOR: Final = re.compile(r"^(Class v|V)alidation error for (validator|field) '\w+':\s*(\w+Error: )?")
+"""What transformers begins the words with that say what it refuses."""
 
 
 @frozen(kw_only=True)
@@ -100,6 +105,11 @@ def make_config(
         As :func:`read_model_config`.
     """
     check_fields(fields, place)
+    with quiet():
+        return _make_config(fields, name, place=place, is_carded=is_carded, is_whole=is_whole)
+
+
+def _make_config(fields: dict[str, Any], name: str, *, place: str, is_carded: bool, is_whole: bool) -> ModelConfig:
     model_type = str(fields["model_type"])
     if model_type not in CONFIG_MAPPING:
         close = get_close_matches(model_type, COMPILED_TYPES)
@@ -114,25 +124,25 @@ def make_config(
             "models of this type neither are causal decoders nor have one behind a tower",
             place=f"{place}: model_type", found=model_type, remedy="a model of other stages needs a card",
         )  # fmt: skip
+    if not is_carded:
+        check_classes(fields, model_type, place)
     given = {key: value for key, value in fields.items() if key not in (_REMOTE, "model_type", "torch_dtype", "dtype")}
     config_class = CONFIG_MAPPING[model_type]
     missing = list_missing(fields, config_class)
     try:
-        config = config_class.from_dict({**given, "model_type": model_type})
+        config = config_class.from_dict({**copy.deepcopy(given), "model_type": model_type})
     except Exception as error:  # each class of transformers checks its own config in its own way
+        if "validate_architecture" in str(error):
+            check_width(fields.get("hidden_size"), fields.get("num_attention_heads"), place)
         unsaid = ", ".join(f"{key} = {value}" for key, value in missing.items())
         raise ArchitectureError(
-            "transformers refuses the config", place=place, found=clip(error),
+            "transformers refuses the config", place=place, found=clip(_VALIDATOR.sub("", str(error))),
             remedy=f"the config does not say, so that the defaults hold: {unsaid}" if unsaid else "",
         ) from error  # fmt: skip
-    missing = {key: value for key, value in missing.items() if getattr(config, key, None) == value}
-    if is_whole and missing:
-        raise ArchitectureError(
-            "the config lacks sizes that have no sensible default", place=place, expected=", ".join(missing),
-            remedy="add them; a model type alone, as llama, stands for all defaults",
-        )  # fmt: skip
     try:
-        _check_config(config, place)
+        if is_whole:
+            _refuse_missing(config, missing, place)
+        _check_config(config, fields, place)
     except ArchitectureError:
         raise
     except Exception as error:  # some classes refuse to say a size that differs from layer to layer
@@ -142,13 +152,22 @@ def make_config(
     return ModelConfig(config=config, name=name or model_type, assumed=assumed, class_name=class_name)
 
 
+def _refuse_missing(config: PreTrainedConfig, missing: Mapping[str, int], place: str) -> None:
+    left = [key for key, value in missing.items() if getattr(config, key, None) == value]
+    if left:
+        raise ArchitectureError(
+            "the config lacks sizes that have no sensible default", place=place, expected=", ".join(left),
+            remedy="add them; a model type alone, as llama, stands for all defaults",
+        )  # fmt: skip
+
+
 def _find_class(config: PreTrainedConfig) -> str:
     """Return the class of the modules of a model that sees."""
     found: str = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES[config.model_type]
     return found
 
 
-def _check_config(config: PreTrainedConfig, place: str) -> None:
+def _check_config(config: PreTrainedConfig, fields: Mapping[str, Any], place: str) -> None:
     text = config.get_text_config(decoder=True)
     if getattr(config, "is_encoder_decoder", False) or getattr(text, "is_encoder_decoder", False):
         raise ArchitectureError(
@@ -160,19 +179,14 @@ def _check_config(config: PreTrainedConfig, place: str) -> None:
     if type(layers) is not int:
         raise ArchitectureError("the config has no number of layers", place=place, expected="num_hidden_layers")
     check_depth(layers, f"{place}: num_hidden_layers")
+    check_sections(config, fields, place)
+    check_tower(config, fields, place)
+    section: Mapping[str, Any] = next((value for key, value in fields.items() if vars(config).get(key) is text), {})
+    check_sizes(text, fields if text is config else section, place)
     heads, width = getattr(text, "num_attention_heads", None), getattr(text, "hidden_size", None)
-    groups = getattr(text, "num_key_value_heads", None)
-    if type(heads) is int and type(groups) is int and heads % groups:
-        raise ArchitectureError(
-            "two sizes contradict each other", place=f"{place}: num_attention_heads",
-            expected=f"a multiple of num_key_value_heads = {groups}", found=heads,
-        )  # fmt: skip
-    is_own = are_defaults(type(text), {"hidden_size": width, "num_attention_heads": heads})
-    if (
-        type(heads) is int and type(width) is int and width % heads
-        and getattr(text, "head_dim", None) is None and not is_own
-    ):  # fmt: skip
-        raise ArchitectureError(
-            "two sizes contradict each other", place=f"{place}: hidden_size",
-            expected=f"a multiple of num_attention_heads = {heads}", found=width,
-        )  # fmt: skip
+    try:
+        check_width(width, heads, place)
+    except ArchitectureError:
+        is_own = are_defaults(type(text), {"hidden_size": width, "num_attention_heads": heads})
+        if getattr(text, "head_dim", None) is None and not is_own:
+            raise

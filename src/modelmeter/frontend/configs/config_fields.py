@@ -65,7 +65,8 @@ def _check_numbers(fields: Mapping[str, Any], place: str) -> None:
                 "a size is out of range", place=where, expected=f"at most {LARGEST_SIZE}", found=clip(value)
             )
         elif key in COUNTS and value is not None and not all(map(_is_count, _list_sizes(value))):
-            raise ArchitectureError("a size is not a whole number of at least 1", place=where, found=clip(value))
+            found = f'"{value}"' if isinstance(value, str) else value  # a number in quotes is text
+            raise ArchitectureError("a size is not a whole number of at least 1", place=where, found=clip(found))
         elif key == "num_hidden_layers" and type(value) is int:
             check_depth(value, where)
 

@@ -189,6 +189,8 @@ def compile_model(
     for warning in compilation.warnings:
         print_warning(warning)
     typer.echo(describe_files(compilation.files, folder, "current" if check else "written"))
+    if source is not None and (choice := compile_traced.describe_choice(source)):
+        typer.echo(choice)
     for path in left:
         typer.echo(f"{folder / path}: no longer generated; remove it, unless it is yours")
 

@@ -100,7 +100,8 @@ def compile(  # the name of what it does; see DESIGN
     Parameters
     ----------
     source
-        A ``config.json``, the folder of one, its fields, a registered name, or a model type of transformers.
+        A ``config.json``, the folder of one, its fields, a registered name, or a model type of transformers. A text
+        that is such a name stands for that, also where a folder is called so: that is ``./llama``, or a ``Path``.
     name
         What the model is called; else as its config says.
     general
@@ -136,7 +137,7 @@ def compile(  # the name of what it does; see DESIGN
             from modelmeter.frontend.compile import compile_config
         return compile_config(source, name=name, general=general, training=training).compiled
     path = Path(cast("str | os.PathLike[str]", source))
-    is_file = path.suffix == ".json" or path.exists()
+    is_file = path.suffix == ".json" or (path.exists() and source not in list_models())
     definition = find_model(DEFAULT if is_file else str(source))
     if is_file and definition.read_config is None:
         raise ArchitectureError("this model reads no configs", place=definition.name, found=path)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modelmeter.frontend.configs.sources import is_traced
+from modelmeter.frontend.configs.sources import describe_choice, is_traced
 from modelmeter.support.errors import ArchitectureError, ModelMeterError
 from modelmeter.support.suggestions import UnknownNameError
 
@@ -183,3 +183,23 @@ def test_a_model_that_is_not_compiled_yet_is_told_from_one_that_nobody_knows(nam
     assert "no model of this name; found nobody" in str(
         CliRunner().invoke(app, ["eval", "request", "--model", "nobody"]).exception
     )
+
+
+def test_a_name_wins_over_a_folder_of_this_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And which one it stands for is said; a path that is written as one is one."""
+    monkeypatch.chdir(tmp_path)
+    fields = {
+        "model_type": "qwen3", "num_hidden_layers": 2, "hidden_size": 66, "num_attention_heads": 3,
+        "intermediate_size": 101, "vocab_size": 97, "num_key_value_heads": 3,
+    }  # fmt: skip
+    for name in ("llama", "gemma3_text", "llama-3.1-8b", "deepseek-ocr", "mine"):
+        Path(name).mkdir()
+        Path(name, "config.json").write_text(json.dumps(fields), encoding="utf-8")
+    assert read_model_config("llama").config.model_type == "llama"
+    assert read_model_config("gemma3_text").config.model_type == "gemma3_text"
+    assert not is_traced("deepseek-ocr")
+    for source in ("./llama", Path("llama"), "llama/config.json", "mine"):
+        assert read_model_config(source).config.model_type == "qwen3"
+    for name in ("llama", "gemma3_text", "llama-3.1-8b", "deepseek-ocr"):
+        assert describe_choice(name) == f"{name} stands for the model of this name; the folder is ./{name}"
+    assert [describe_choice(name) for name in ("./llama", "mine", "qwen3")] == ["", "", ""]

@@ -17,7 +17,7 @@ from modelmeter.frontend.compiled_folder import (
     write_manifest,
 )
 from modelmeter.frontend.configs.config_fields import check_fields, read_fields
-from modelmeter.frontend.configs.sources import check_name, find_config, is_traced
+from modelmeter.frontend.configs.sources import check_name, describe_choice, find_config, is_traced
 from modelmeter.model.registry import DEFAULT, list_models
 from modelmeter.support.errors import ModelMeterError
 from modelmeter.support.extras import INSTALL_TRANSFORMERS, explain_missing_extra
@@ -28,7 +28,15 @@ from modelmeter.support.suggestions import unknown_name
 if TYPE_CHECKING:  # it needs torch
     from modelmeter.frontend.compile import TracedCompilation
 
-__all__ = ["compile_source", "is_traced", "list_files", "name_family", "refuse_general", "refuse_options"]
+__all__ = [
+    "compile_source",
+    "describe_choice",
+    "is_traced",
+    "list_files",
+    "name_family",
+    "refuse_general",
+    "refuse_options",
+]
 
 
 class SourceError(ModelMeterError):
@@ -157,7 +165,7 @@ def compile_source(
         else:
             refuse_foreign_files(files, folder)
             write_files(files, folder)
-    lines = [describe_files(files, folder, "current" if check else "written")]
+    lines = [describe_files(files, folder, "current" if check else "written"), *filter(None, [describe_choice(source)])]
     if compilation.assumed:
         unsaid = ", ".join(f"{key} = {value}" for key, value in compilation.assumed.items())
         lines.append(f"the config does not say, so that the defaults of {compilation.traced.model_type} hold: {unsaid}")

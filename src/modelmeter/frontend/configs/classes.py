@@ -25,6 +25,11 @@ _MAPPINGS: Final[tuple[Mapping[str, Any], ...]] = (
 )  # fmt: skip
 
 
+def is_type(name: str) -> bool:
+    """Tell whether transformers has models of a type."""
+    return name in CONFIG_MAPPING
+
+
 def check_classes(fields: Mapping[str, Any], model_type: str, place: str) -> None:
     """Refuse ``architectures`` that are not classes with a causal decoder of this type.
 

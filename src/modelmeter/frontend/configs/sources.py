@@ -33,10 +33,33 @@ def is_traced(source: str | os.PathLike[str] | Mapping[str, Any]) -> bool:
 
 
 def find_config(source: str | os.PathLike[str]) -> str:
-    """Return the path of the ``config.json`` of a folder, and else the source as it is."""
+    """Return the path of the ``config.json`` of a folder, and else the source as it is.
+
+    A text that is the name of a model stands for that, also where a folder is called so: see :func:`describe_choice`.
+    """
     path = os.fspath(source)
     file = os.path.join(path, "config.json")
-    return file if os.path.isfile(file) else path
+    return file if os.path.isfile(file) and not (isinstance(source, str) and _is_name(source)) else path
+
+
+def describe_choice(source: str) -> str:
+    """Return the line that says what a source stands for where it is a name and a folder; nothing elsewhere."""
+    if not os.path.isfile(os.path.join(source, "config.json")) or not _is_name(source):
+        return ""
+    return f"{source} stands for the model of this name; the folder is {os.path.join(os.curdir, source)}"
+
+
+def _is_name(source: str) -> bool:
+    """Tell whether a text is the name of a registered model, of a card or of a type of transformers."""
+    if source in list_models():
+        return True
+    if not re.fullmatch(r"[\w.-]{1,100}", source) or not all(map(find_spec, ("torch", "transformers"))):
+        return False
+    # They take seconds, and only a source that is a folder with a config, too, gets here.
+    from modelmeter.frontend.cards.shipped import CARDS
+    from modelmeter.frontend.configs.classes import is_type
+
+    return source in CARDS or is_type(source)
 
 
 def check_name(name: str) -> None:

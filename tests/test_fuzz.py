@@ -162,6 +162,15 @@ class TestJudge:
         (found,) = problems(lambda: bytes(2**29))
         assert found == "an exception came through: MemoryError"
 
+    def test_a_table_on_stdout_is_utf8_whatever_the_terminal_writes(self) -> None:
+        table = Outcome(code=0, out=b"seq_len,io_bytes\n1,27\n", err=b"")  # 22 bytes; one less are no UTF-16
+        case = Case(arguments=("sweep", "prefill", "--grid", "seq_len=1", "--out", "-"), encoding="utf-16")
+        assert judge(case, evolve(table, out=table.out[:-1])) == []
+        (found,) = judge(case, evolve(table, out=table.out.replace(b"27", b"\xff")))
+        assert found.startswith("stdout is not utf-8: ")
+        (found,) = judge(evolve(case, arguments=("tree",)), evolve(table, out=table.out[:-1]))
+        assert found.startswith("stdout is not utf-16: ")
+
     def test_what_is_noticed_too_late(self) -> None:
         case, outcome = (
             Case(arguments=("verify",), fails_early=True),

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ._array_runtime import Engine, SizeLike, evaluate
 from ._operations import Array
 from ._plan import Overflow
-from ._program import check_names, sizes_of
+from ._program import check_names, describe_routing, sizes_of
 from ._rows import list_operators
 from ._runtime import CostError, is_fraction, show
 from .breakdown import OPERATORS, STATES
@@ -88,7 +88,7 @@ def _evaluate(
         raise CostError(f"there is no stage {show(stage)}, only {', '.join(keys)}")
     function = f"breakdown.{stage}_{kind}"
     known = sizes_of(function)
-    check_names(f"{stage}_{kind}", sizes, known)
+    check_names(f"{stage}_{kind}", sizes, known, describe_routing(function))
     for name, size in sizes.items():
         if isinstance(size, Fraction) and is_fraction(size):
             raise TypeError(f"{name} must be an integer here, not {show(size)}: the bits of rows are not rounded")

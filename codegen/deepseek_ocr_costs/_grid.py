@@ -9,7 +9,7 @@ from ._array_runtime import Cost, SizeLike, as_size, evaluate
 from ._facts import PAIRS
 from ._operations import Array
 from ._plan import Overflow
-from ._program import check_names, check_stage, sizes_of
+from ._program import check_names, check_stage, describe_routing, sizes_of
 from ._runtime import CostError
 
 
@@ -48,7 +48,7 @@ def grid(stage: str, *, expert_routing: str = "uniform", overflow: Overflow = "e
     given: dict[str, Any] = {}
     for name, value in sizes.items():
         columns = _split_pairs(name, value) if name in PAIRS else {name: value}
-        check_names(stage, columns, known)
+        check_names(stage, columns, known, describe_routing(stage))
         for column in columns:
             if column in given:
                 raise CostError(f"{column} is given twice")

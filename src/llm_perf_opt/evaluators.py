@@ -138,11 +138,21 @@ def find_functions(name: str, model: str = DEFAULT, *, general: bool = False) ->
     if name in layers:
         return {COST: getattr(costs.layers, name), FUSED_IO: getattr(costs.layers, f"{name}_{FUSED_IO}")}
     if name in _LACKED:
+        refused = _find_refusal(model) if name == TRAINING_STEP else ""
         raise UnknownNameError(
-            f"the evaluators of this model have no {_LACKED[name]}", place=model, found=name,
+            f"the evaluators of this model have no {_LACKED[name]}" if not refused else
+            "this model has no training step, and --training cannot give it one", place=model, found=refused or name,
             remedy=f"evaluate {' or '.join(list_stages(model))}, or a layer",
         )  # fmt: skip
     raise unknown_name("stage or layer", name, (*list_whole(model), *steps, *layers), {*layers.values()})
+
+
+def _find_refusal(model: str) -> str:
+    """Return why a model was refused a training step, if it was."""
+    from modelmeter.frontend.training.step import find_refusal
+    from modelmeter.model.registry import find_model
+
+    return find_refusal(find_model(model).conventions)
 
 
 @cache

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.check_pages import check_rule, draw_sizes, find_oracle
 
+from llm_perf_opt.commands.page_views import PageViews
 from modelmeter.frontend.cards.page_rules import PAGE_RULES, GridRule, PageRule, make_page_views
 from modelmeter.frontend.cards.shipped import CARDS
 from modelmeter.support.errors import WorkloadError
@@ -66,6 +68,23 @@ def test_a_page_of_one_row_of_pixels_is_enlarged_or_refused() -> None:
     # 28 rows and 5 * 28 columns of pixels are fewer than 147,384, so that both sides grow alike.
     rows = PAGE_RULES["paddleocr-vl"].find_sizes(5, 1)[0]
     assert rows == -(-28 * (147384 / (28 * 140)) ** 0.5 // 28)
+
+
+def test_a_page_that_is_too_small_is_refused_in_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 4 cells of 28 pixels each way, the last may be half a one: 98 = 3.5 * 28, which is rounded to the even 4."""
+    least = {"grid_height": SimpleNamespace(minimum=4), "grid_width": SimpleNamespace(minimum=4)}
+    views = make_page_views(PAGE_RULES["qwen2.5-vl-3b"])
+    monkeypatch.setattr("llm_perf_opt.commands.page_views.find_page_views", lambda model: views)
+    monkeypatch.setattr("llm_perf_opt.commands.page_views.load_costs", lambda model: SimpleNamespace(DIMENSIONS=least))
+    sizes = dict.fromkeys(least, 4)
+    assert PageViews(page="98x98").find_sizes("vision", {}, sizes) == sizes
+    message = (
+        "the page is too small for this model; expected as a square, at least 98x98 pixels; found 10x10, of which "
+    )
+    with pytest.raises(WorkloadError, match=message):
+        PageViews(page="10x10").find_sizes("vision", {}, sizes)
+    with pytest.raises(WorkloadError, match="grid_height = 4, grid_width = 3 follow"):
+        PageViews(page="97x98").find_sizes("vision", {}, sizes)
 
 
 def test_views_are_sizes_of_the_evaluators() -> None:

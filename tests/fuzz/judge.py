@@ -69,10 +69,12 @@ def _judge_end(case: Case, outcome: Outcome) -> Iterator[str]:
 
 
 def _judge_output(case: Case, outcome: Outcome) -> Iterator[str]:
+    # A table on stdout is the bytes of its file, whatever the terminal writes.
+    encoding = "utf-8" if case.command == "sweep" and "-" in case.arguments else case.encoding
     try:
-        text = outcome.out.decode(case.encoding)
+        text = outcome.out.decode(encoding)
     except UnicodeDecodeError as error:
-        yield f"stdout is not {case.encoding}: {error}"
+        yield f"stdout is not {encoding}: {error}"
         return
     if case.command in _WITH_JSON and "--json" in case.options and not {"--help", "--version"} & case.options:
         try:

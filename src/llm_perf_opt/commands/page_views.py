@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Final
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Mapping
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from attrs import frozen
 
+from llm_perf_opt.evaluators import load_costs
 from modelmeter.model.page_views import MAX_PAGE_SIDE, find_page_views
 from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import WorkloadError
@@ -28,6 +30,9 @@ PreprocessingOption = Annotated[
         "tiles; without crops a view of image_size) or serving (at most 6 tiles; a view of base_size).",
     ),
 ]
+
+_LONGEST_TRIED: Final = 2**16
+"""Pixels of a square page that is tried as one that is large enough."""
 
 _PAGE: Final = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
 
@@ -100,7 +105,30 @@ class PageViews:
         if self.page is None:
             return views.keep_whole(sizes, self.preprocessing)
         width, height = self.sides
-        return views.cut(width, height, sizes, self.preprocessing)
+        found = views.cut(width, height, sizes, self.preprocessing)
+        least = {size: load_costs(model).DIMENSIONS[size].minimum for size in found}
+        if any(found[size] < least[size] for size in found):
+            self._refuse_small(lambda side: views.cut(side, side, sizes, self.preprocessing), found, least)
+        return found
+
+    def _refuse_small(
+        self, cut: Callable[[int], Mapping[str, int]], found: Mapping[str, int], least: Mapping[str, int]
+    ) -> NoReturn:
+        """Refuse a page in pixels; ``cut`` returns the sizes of a square page.
+
+        Raises
+        ------
+        WorkloadError
+            Always; it says from which side on a square page is large enough.
+        """
+        sides = range(1, _LONGEST_TRIED)
+        side = bisect_left(sides, True, key=lambda side: all(cut(side)[size] >= least[size] for size in least))
+        raise WorkloadError(
+            "the page is too small for this model", place="--page",
+            expected=f"as a square, at least {sides[side]}x{sides[side]} pixels" if side < len(sides) else None,
+            found=f"{self.page}, of which {', '.join(f'{size} = {value}' for size, value in found.items())} follow",
+            remedy=f"they have to be at least {' and '.join(map(str, least.values()))}",
+        )  # fmt: skip
 
     @property
     def sides(self) -> tuple[int, int]:

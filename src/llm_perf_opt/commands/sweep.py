@@ -12,13 +12,17 @@ import typer
 from llm_perf_opt.commands import page_views
 from llm_perf_opt.commands.model_option import ModelOption
 from modelmeter.model.registry import DEFAULT
-from modelmeter.support.errors import OutputError
+from modelmeter.support.errors import OutputError, WorkloadError
 
 
 def sweep(
     stage: Annotated[str, typer.Argument(metavar="STAGE", help="A stage, or training_step.")],
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Sizes that do not vary; others have defaults.")
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Sizes that do not vary, and expert_routing=even of a model with experts; others have defaults.",
+        ),
     ] = None,
     *,
     grid: Annotated[
@@ -68,14 +72,18 @@ def sweep(
         from llm_perf_opt.sweep.targets import refuse_foreign
     except ModuleNotFoundError as error:
         raise OutputError("sweeps need NumPy", found=str(error), remedy="pip install 'modelmeter[sweep]'") from None
-    from llm_perf_opt.arguments import parse_arguments
+    from llm_perf_opt.arguments import ROUTING, parse_arguments
     from llm_perf_opt.evaluators import list_defaults
     from llm_perf_opt.terminal import print_lines, track
 
     metrics = tuple(metric) if metric else sweeps.METRICS
-    sizes = sweeps.list_sizes(stage, metrics, model=model)
-    axes = tuple(sweeps.parse_axis(each, sizes, f"size of {stage}") for each in grid)
-    fixed = parse_arguments(arguments or [], sweeps.list_arguments(stage, metrics, model=model), f"argument of {stage}")
+    taken = sweeps.list_arguments(stage, metrics, model=model)
+    if any(each.partition("=")[0] == ROUTING for each in grid):
+        raise WorkloadError(
+            "this argument does not vary", place=f"--grid {ROUTING}", remedy=f"write {ROUTING}=even without --grid"
+        )
+    axes = tuple(sweeps.parse_axis(each, taken, f"argument of {stage}") for each in grid)
+    fixed = parse_arguments(arguments or [], taken, f"argument of {stage}")
     views = page_views.PageViews(page=page, crop_mode=crop, preprocessing=preprocessing)
     if views != page_views.PageViews():
         fixed |= views.find_sizes(stage, fixed, list_defaults(stage, model), {axis.name for axis in axes}, model=model)

@@ -10,6 +10,7 @@ from llm_perf_opt.terminal import format_integer, make_table
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.evaluate import Evaluator
 from modelmeter.core.metrics import METRICS
+from modelmeter.frontend.training.step import find_refusal
 from modelmeter.model.stages import TRAINING_STEP
 from modelmeter.support.errors import QuestionError
 from modelmeter.support.suggestions import UnknownNameError, unknown_name
@@ -27,9 +28,10 @@ def draw_training_modules(compiled: CompiledModel, name: str, metric: str | None
     """
     modules = compiled.training_modules
     if not modules:
+        refused = find_refusal(compiled.definition.conventions)
         raise UnknownNameError(
-            "the model has no training step", place=compiled.definition.name,
-            remedy="compile a text decoder with --training",
+            "the model has no training step", place=compiled.definition.name, found=refused or None,
+            remedy="" if refused else "compile a text decoder with --training",
         )  # fmt: skip
     if name != TRAINING_STEP:
         raise unknown_name("step whose modules are told apart", name, (TRAINING_STEP,))

@@ -179,6 +179,13 @@ def test_copies_are_the_same_function(costs: ModuleType, clone: Any) -> None:
         ("training_step", {"metric": "peak_activation_bytes"}, "CostError", "there is no metric 'peak_activation_"),
         ("prefill", {"hidden_size": 5}, "TypeError", "prefill has no size 'hidden_size'"),
         ("prefill", {"free": ["tokens"]}, "TypeError", "prefill has no size 'tokens'"),
+        (
+            "prefill",
+            {"free": ["expert_routing"]},
+            "TypeError",
+            "kv_bits; expert_routing is an argument, too, and no size",
+        ),
+        ("vision", {"seq_len": 5}, "TypeError", "vision has no size 'seq_len': its sizes are .*activation_bits$"),
         ("prefill", {"free": ["seq_len"], "seq_len": 7}, "CostError", "seq_len is both frozen and free"),
         ("prefill", {"seq_len": 0}, "CostError", "seq_len must be at least 1"),
         ("prefill", {"seq_len": True}, "TypeError", "seq_len must be an integer"),

@@ -28,6 +28,10 @@ _NOTES: Final = (
     "kv_cache_bytes is 0: training keeps no cache."
 )
 
+_CONVENTION: Final = "Training step"
+_NONE: Final = f"There is no ``{TRAINING_STEP}``: "
+_WITHOUT_OPTION: Final = "it was compiled without ``--training``"
+
 
 def make_training_step(run: str, build_layers: Callable[[Mapping[str, Size]], BaseLayer]) -> TrainingStep:
     """Return the record of a training step of the modules of a run, whose layers are made at sizes."""
@@ -40,5 +44,10 @@ def describe_training(has_training: bool, refused: str) -> dict[str, str]:
     """Return the convention that says why a model has no training step, where it has none."""
     if has_training:
         return {}
-    reason = refused or "it was compiled without ``--training``"
-    return {"Training step": f"There is no ``{TRAINING_STEP}``: {reason}."}
+    return {_CONVENTION: f"{_NONE}{refused or _WITHOUT_OPTION}."}
+
+
+def find_refusal(conventions: Mapping[str, str]) -> str:
+    """Return why a model was refused a training step, from its conventions; nothing where none was asked for."""
+    said = conventions.get(_CONVENTION, "").removeprefix(_NONE).rstrip(".")
+    return "" if said == _WITHOUT_OPTION else said

@@ -17,7 +17,7 @@ from ._bounds import check_agreement
 from ._operations import Array
 from ._plan import Known, Overflow, make_plan, trace_bounded
 from ._polynomials import Range
-from ._program import check_names, find_formulas, sizes_of
+from ._program import check_names, describe_routing, find_formulas, sizes_of
 from ._runtime import Cost as IntegerCost
 from ._runtime import CostError, check_routing, check_size, explain_minimum, refuse_sum, show
 from ._sizes import Size
@@ -138,7 +138,7 @@ def bound(
     function, wanted = find_formulas(stage, metric)
     check_routing(expert_routing)
     parameters = sizes_of(function)
-    check_names(stage, sizes, parameters)
+    check_names(stage, sizes, parameters, describe_routing(function))
     arrays, known = split_sizes(function, {name: sizes.get(name, size.implied) for name, size in parameters.items()})
     for name, array in arrays.items():
         if array.size == 0:

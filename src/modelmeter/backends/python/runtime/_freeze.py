@@ -6,7 +6,7 @@ from functools import partial
 from inspect import signature
 from typing import Any, TypeVar, overload
 
-from ._program import Node, Operation, Program, check_names, find_formulas, sizes_of, trace
+from ._program import Node, Operation, Program, check_names, describe_routing, find_formulas, sizes_of, trace
 from ._rules import BROKEN, broken_rule
 from ._runtime import Bits, Cost, CostError, check_routing, check_size, routed_reads
 from ._sizes import Size
@@ -91,7 +91,7 @@ def freeze(
     function, wanted = find_formulas(stage, metric)
     check_routing(expert_routing)
     parameters = sizes_of(function)
-    check_names(stage, (*sizes, *(free or ())), parameters)
+    check_names(stage, (*sizes, *(free or ())), parameters, describe_routing(function))
     known: dict[str, int | None] = {name: parameters[name].check(name, value) for name, value in sizes.items()}
     asked = {"stage": stage, "metric": metric, "free": free and tuple(free), "expert_routing": expert_routing, **known}
     if free is None:

@@ -127,6 +127,11 @@ def sizes_of(function: str) -> dict[str, Size]:
     return read(function).sizes
 
 
+def describe_routing(function: str) -> str:
+    """Return the words for the argument of a function that is no size, where it has that."""
+    return "; expert_routing is an argument, too, and no size" if read(function).has_routing else ""
+
+
 def _take_out(
     terms: Mapping[Monomial, int], sums: Sequence[Mapping[Monomial, int]]
 ) -> tuple[list[int], Mapping[Monomial, int]]:
@@ -166,8 +171,8 @@ def find_formulas(stage: str, metric: str | None) -> tuple[str, slice]:
     return stage, slice(place, place + 1)
 
 
-def check_names(stage: str, names: Iterable[str], parameters: Iterable[str]) -> None:
-    """Raise an error unless all ``names`` are ``parameters`` of a stage."""
+def check_names(stage: str, names: Iterable[str], parameters: Iterable[str], beside: str = "") -> None:
+    """Raise an error unless all ``names`` are ``parameters`` of a stage; ``beside`` says what else it takes."""
     known = list(parameters)
     for name in names:
         if name not in known:
@@ -175,7 +180,7 @@ def check_names(stage: str, names: Iterable[str], parameters: Iterable[str]) -> 
 
             close = " or ".join(get_close_matches(name, known))
             hint = f"did you mean {close}? Its" if close else "its"
-            raise TypeError(f"{stage} has no size {name!r}: {hint} sizes are {', '.join(known)}")
+            raise TypeError(f"{stage} has no size {name!r}: {hint} sizes are {', '.join(known)}{beside}")
 
 
 def nest(terms: Mapping[Monomial, int], nodes: list[Node]) -> Node:

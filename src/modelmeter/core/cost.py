@@ -61,6 +61,8 @@ class Elements:
     def total(cls, parts: Iterable[Elements]) -> Elements:
         """Return the sum over ``parts``."""
         listed = list(parts)
+        if len(listed) <= 1:  # as of the operators of most modules
+            return listed[0] if listed else cls()
         return cls(**{kind: add_sizes(getattr(part, kind) for part in listed) for kind in KINDS})
 
     def convert(self, change: Callable[[Any], Size]) -> Elements:

@@ -238,11 +238,12 @@ def _replace(layer: Any) -> Any:
 
 def list_tensors(cache: DynamicCache) -> list[Tensor]:
     """Return the tensors that hold keys and values now, as far as they are kept."""
-    return [
-        tensor
-        for layer in cache.layers
-        for tensor in (*(layer.kept if has_positions(layer) else ()), *list_states(layer))
-    ]
+    found: list[Tensor] = []
+    for layer in cache.layers:
+        if has_positions(layer):
+            found += layer.kept
+        found += list_states(layer)
+    return found
 
 
 def has_positions(layer: Any) -> bool:

@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from modelmeter.verify.dispatch import tensors_in
+
 
 class RealIntegers(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
     """Keeps new tensors of integers on the CPU, wherever they are asked for."""
@@ -28,7 +30,7 @@ class RealIntegers(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
             names = [argument.name for argument in func._schema.arguments]
             place = names.index("device") if "device" in names else len(args)
             args, kwargs = args[:place], {**dict(zip(names[place:], args[place:], strict=False)), **kwargs}
-        devices = {leaf.device.type for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
+        devices = {tensor.device.type for tensor in tensors_in(args, kwargs)}
         wanted = kwargs.get("device")
         is_to_meta = wanted is not None and torch.device(wanted).type == "meta"
         if "meta" not in devices and is_to_meta and (devices or _makes_integers(name, args, kwargs)):

@@ -12,7 +12,6 @@ import torch
 from attrs import define, frozen
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.core.cost import Elements
 from modelmeter.frontend.insertions import Insertion, Noted
@@ -20,6 +19,7 @@ from modelmeter.frontend.refusals import find_lines
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, storage_key, tensors_in
 from modelmeter.verify.operators import Cache, CountedOperator, Kind, OperatorRecorder, count_stored
+from modelmeter.verify.products import ProductCounter
 
 Lines = tuple[tuple[str, int], ...]
 """Files and lines of code, the innermost first."""
@@ -77,7 +77,7 @@ class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # tor
         self,
         model: nn.Module,
         cache: Cache,
-        flops: FlopCounterMode,
+        flops: ProductCounter,
         given: Iterable[Tensor] = (),
         watch: Callable[[], None] = lambda: None,
     ) -> None:
@@ -182,7 +182,7 @@ def record_forward(
     CountError
         When the forward does something that nothing accounts for.
     """
-    flops = FlopCounterMode(display=False)
+    flops = ProductCounter()
     recorder = ForwardRecorder(model, cache, flops, given, watch)
     NOTED.append(recorder)
     shapes: dict[str, list[tuple[Any, ...]]] = {}
@@ -195,10 +195,10 @@ def record_forward(
         finally:
             NOTED.pop()
     counted = sum(operator.tensor_core_flops for operator in recorder.operators)
-    if counted != flops.get_total_flops():
+    if counted != recorder.flops.get_total_flops():
         raise CountError(
             "matrix products outside all operators", place=type(model).__name__,
-            expected=flops.get_total_flops(), found=counted,
+            expected=recorder.flops.get_total_flops(), found=counted,
         )  # fmt: skip
     last = len(recorder.operators) - 1
     for life in recorder.lives:

@@ -89,9 +89,9 @@ def count_forward(model: nn.Module, forward: Callable[[], object], *, cache: Cac
     ):  # fmt: skip
         forward()
     counted = sum(operator.tensor_core_flops for operator in recorder.operators)
-    if counted != flops.get_total_flops():
+    if counted != recorder.flops.get_total_flops():
         raise CountError(
             "matrix products outside all operators", place=type(model).__name__,
-            expected=flops.get_total_flops(), found=counted,
+            expected=recorder.flops.get_total_flops(), found=counted,
         )  # fmt: skip
     return ForwardCount(operators=tuple(recorder.operators), cached_by_path=recorder.cached_by_path())

@@ -28,6 +28,7 @@ from modelmeter.core.operator_table import (
     find_weight,
 )
 from modelmeter.support.errors import CountError
+from modelmeter.verify.known_results import KnownResults
 from modelmeter.verify.module_calls import ModuleFollower
 
 _NUMBERS: Final = (bool, int, float, torch.dtype, torch.device)
@@ -93,6 +94,9 @@ class DispatchFollower(TorchDispatchMode):  # type: ignore[no-untyped-call]  # t
     ----------
     model
         Gives the module paths.
+    known
+        Runs the operators, and those that are known not again; it is asked for what they are counted at. Without it,
+        all of them run.
 
     Raises
     ------
@@ -100,9 +104,10 @@ class DispatchFollower(TorchDispatchMode):  # type: ignore[no-untyped-call]  # t
         When an operator is in no list of :mod:`modelmeter.core.operator_table`, or a module is not part of the model.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, known: KnownResults | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # the same
         self.modules = ModuleFollower(model)
+        self.known = known
         self._in_attention = False
 
     @abstractmethod
@@ -133,14 +138,15 @@ class DispatchFollower(TorchDispatchMode):  # type: ignore[no-untyped-call]  # t
                 remedy="add it to modelmeter.core.operator_table",
             )  # fmt: skip
         if name in VIEW_OPERATORS:
-            return func(*args, **kwargs)
+            return func(*args, **kwargs) if self.known is None else self.known.view(func, args, kwargs)
         self.before()
-        result = func(*args, **kwargs)
         if name in FRESH_MEMORY:
+            result = func(*args, **kwargs)
             self.reserve(tensors_in(result))
             return result
-        if name == ATTENTION:
-            result = lay_out_heads(result)
+        finish = lay_out_heads if name == ATTENTION else _leave
+        known = self.known
+        result = finish(func(*args, **kwargs)) if known is None else known.run(func, args, kwargs, finish)
         inputs, outputs = tensors_in(args, kwargs), tensors_in(result)
         self.note(Dispatched(path=self.modules.path, name=name, inputs=inputs, outputs=outputs))
         return result
@@ -172,6 +178,10 @@ class DispatchFollower(TorchDispatchMode):  # type: ignore[no-untyped-call]  # t
             yield
         finally:
             functional.scaled_dot_product_attention = original
+
+
+def _leave(result: Any) -> Any:
+    return result
 
 
 def lay_out_heads(attended: Tensor) -> Tensor:

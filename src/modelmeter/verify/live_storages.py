@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from modelmeter.core.cost import Elements
 from modelmeter.verify.dispatch import Dispatched, DispatchFollower, storage_key
+from modelmeter.verify.known_results import KnownResults
 from modelmeter.verify.operators import Cache, TensorKinds
 
 
@@ -80,7 +81,7 @@ class _Watcher(DispatchFollower):  # type: ignore[no-untyped-call]  # torch leav
     """Knows at every operator which storages are alive."""
 
     def __init__(self, model: nn.Module, cache: Cache, inputs: Iterable[Tensor]) -> None:
-        super().__init__(model)
+        super().__init__(model, KnownResults())
         self.operators: list[WatchedOperator] = []
         self._kinds = TensorKinds(model, cache)
         self._alive: dict[int, _Storage] = {}

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 from modelmeter.graph.module_graph import join_path
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import is_listed
+from modelmeter.verify.known_results import KnownResults
 
 WITHOUT_PRODUCTS = frozenset({"_safe_softmax", "_unsafe_index", "argsort", "reshape", "tril"})
 """ATen operators of other implementations that are no matrix products, and that carry no tag which says so."""
@@ -50,6 +51,7 @@ class _OperatorGuard(TorchDispatchMode):  # type: ignore[no-untyped-call]  # tor
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # the same
         self.calls: Counter[str] = Counter()
+        self._known = KnownResults()
 
     def __torch_dispatch__(
         self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -60,7 +62,7 @@ class _OperatorGuard(TorchDispatchMode):  # type: ignore[no-untyped-call]  # tor
                 remedy="give FlopCounterMode a formula for it, or add it to modelmeter.verify.matrix_products",
             )  # fmt: skip
         self.calls[func._overloadpacket.__name__] += 1
-        return func(*args, **(kwargs or {}))
+        return self._known.run(func, args, kwargs or {})
 
 
 def count_matrix_products(model: nn.Module, run: Callable[[], object]) -> MatrixProducts:

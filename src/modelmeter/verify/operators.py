@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Set
 from math import prod
-from typing import Literal, Protocol
+from operator import is_not
+from typing import Any, Literal, Protocol
 
 import torch
 from attrs import evolve, field, frozen
@@ -20,6 +21,7 @@ from modelmeter.core.operator_table import (
 )
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, DispatchFollower, next_node_number, storage_key
+from modelmeter.verify.known_results import KnownResults, name_size
 from modelmeter.verify.weights import count_scores, weigh
 
 Kind = Literal["activation", "weight", "kv", "index", "float32", "byte", "state"]
@@ -82,17 +84,18 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
     """
 
     def __init__(self, model: nn.Module, cache: Cache, flops: Products) -> None:
-        super().__init__(model)
+        self.flops = KnownResults(flops.get_total_flops)
+        super().__init__(model, self.flops)
         self.operators: list[CountedOperator] = []
         self._cached: dict[int, tuple[str, int]] = {}
         self._cached_kinds: dict[int, Kind] = {}
         self._kinds = TensorKinds(model, cache)
-        self._flops = flops
-        self._flops_before = self._nodes_before = 0
+        self._flops_before: Any = 0
+        self._nodes_before = 0
 
     def before(self) -> None:
         """Note what is counted until an operator runs."""
-        self._flops_before = self._flops.get_total_flops()
+        self._flops_before = self.flops.get_total_flops()
         self._nodes_before = next_node_number()
 
     def note(self, operator: Dispatched) -> None:
@@ -104,6 +107,7 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
         """Record an operator beside the cache as it was last looked at."""
         reads, wanted = self._read(operator)
         # The node of an operator is made just before it is dispatched, those of attention after it was seen.
+        flops = self.flops.get_total_flops()
         first = self._nodes_before - (0 if operator.name == ATTENTION else 1)
         is_learned = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in operator.inputs)
         self.operators.append(
@@ -121,7 +125,7 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
                 nodes=range(first, next_node_number()) if is_learned else range(0),
                 scores=count_scores(*operator.inputs[:2]) if operator.name == ATTENTION else 0,
                 cuda_core_flops=weigh(operator),
-                tensor_core_flops=self._flops.get_total_flops() - self._flops_before,
+                tensor_core_flops=0 if flops is self._flops_before else flops - self._flops_before,
             )
         )
 
@@ -136,8 +140,8 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
             table, *rest = inputs
             return self._kinds.measure(table, rest[-1].numel()) + self._count(rest), self._count_floats(rest)
         read = inputs[1:] if operator.name in OVERWRITING else inputs
-        wanted = self._count_floats(tensor for tensor in read if tensor.requires_grad)
-        return self._count_touched(operator, read), wanted
+        wanted = [tensor for tensor in read if tensor.requires_grad] if torch.is_grad_enabled() else []
+        return self._count_touched(operator, read), self._count_floats(wanted)
 
     def cached_by_path(self) -> dict[str, int]:
         """Return the elements of the KV cache by the module that touches them.
@@ -165,17 +169,14 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
                     self._cached_kinds[key] = self._kinds.find(tensor)
         return self._count(tensors)
 
-    def _count_floats(self, tensors: Iterable[Tensor]) -> Elements:
+    def _count_floats(self, tensors: list[Tensor]) -> Elements:
         return evolve(self._count(tensors), index=0, byte=0)
 
-    def _count(self, tensors: Iterable[Tensor]) -> Elements:
+    def _count(self, tensors: list[Tensor]) -> Elements:
         """Return the elements of ``tensors`` by kind: equal views once, expanded dimensions once."""
-        # As text: a symbolic size has no hash.
-        views = {(storage_key(view), str((view.storage_offset(), view.shape, view.stride()))): view for view in tensors}
-        total = Elements()
-        for view in views.values():
-            total = total + self._kinds.measure(view, count_stored(view))
-        return total
+        views = list({_find_place(view): view for view in tensors}.values()) if len(tensors) > 1 else tensors
+        measured = [self._kinds.measure(view, count_stored(view)) for view in views]
+        return sum(measured[1:], start=measured[0]) if measured else Elements()
 
 
 class TensorKinds:
@@ -188,11 +189,14 @@ class TensorKinds:
         types = Counter(parameter.dtype for parameter in parameters) or Counter([torch.get_default_dtype()])
         self._type = types.most_common(1)[0][0]
         self._cache = cache
+        self._tensors: list[Tensor] = []
         self._cached: set[int] = set()
 
     def refresh(self) -> Set[int]:
         """Look again at what the cache is, and return the keys of its storages."""
-        self._cached = set(map(storage_key, self._cache()))
+        tensors = list(self._cache())
+        if len(tensors) != len(self._tensors) or any(map(is_not, tensors, self._tensors)):
+            self._tensors, self._cached = tensors, set(map(storage_key, tensors))
         return self._cached
 
     def is_state(self, tensor: Tensor) -> bool:
@@ -251,6 +255,12 @@ class TensorKinds:
         if dtype in SMALL_INTEGERS:
             return "byte"
         raise CountError("a type of numbers without an agreed width", found=dtype)
+
+
+def _find_place(view: Tensor) -> tuple[Any, ...]:
+    """Return which memory a view is of, and which of its numbers it shows."""
+    sizes = view.storage_offset(), *view.shape, *view.stride()
+    return storage_key(view), *map(name_size, sizes)
 
 
 def count_stored(view: Tensor) -> int:

@@ -30,6 +30,7 @@ from modelmeter.support.errors import CountError
 from modelmeter.verify.counting import count_forward
 from modelmeter.verify.guards import Assumed, read_domain
 from modelmeter.verify.integer_facts import Domain
+from modelmeter.verify.known_sizes import known_sizes
 from modelmeter.verify.matrix_products import count_matrix_products
 from modelmeter.verify.operators import Cache
 from modelmeter.verify.symbolic_modules import symbolic_modules
@@ -215,7 +216,7 @@ def symbolic_mode(dtype: torch.dtype) -> Iterator[ShapeEnv]:
     mode.cache_enabled = False  # keeping results by symbolic shape takes longer than computing them
     # Only with the Python dispatcher do padding and resizing keep symbols; their C++ code takes the example.
     with (
-        exact_quotients(), symbolic_modules(), mode, enable_python_dispatcher(), torch.device("meta"),
+        exact_quotients(), known_sizes(), symbolic_modules(), mode, enable_python_dispatcher(), torch.device("meta"),
         default_dtype(dtype),
     ):  # fmt: skip
         yield environment

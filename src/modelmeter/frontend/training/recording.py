@@ -17,8 +17,7 @@ from attrs import evolve, frozen
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode, flop_registry
+from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.core.cost import Elements
 from modelmeter.core.operator_table import ATTENTION, MATRIX_OPERATORS, find_weight, vector_flops
@@ -28,6 +27,7 @@ from modelmeter.verify.backward import ATTENTION_BACKWARD, SUMS, find_learned
 from modelmeter.verify.dispatch import Dispatched, DispatchFollower, next_node_number
 from modelmeter.verify.gradient_graph import GradientGraph, Meeting
 from modelmeter.verify.operators import CountedOperator, OperatorRecorder, TensorKinds
+from modelmeter.verify.products import ProductCounter
 from modelmeter.verify.weights import weigh
 
 SUM_OF_GRADIENTS: Final = "add"
@@ -55,32 +55,11 @@ class TrainingRecording:
     expected_sums: Any
 
 
-class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
-    """Counts matrix products with the formulas of FlopCounterMode, whose hooks would make autograd nodes."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # the same
-        self._total: Any = 0
-
-    def get_total_flops(self) -> Any:
-        """Return what was counted by now."""
-        return self._total
-
-    def __torch_dispatch__(
-        self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Run ``func``, and count it."""
-        result = func(*args, **(kwargs or {}))
-        if func._overloadpacket in flop_registry:
-            self._total += flop_registry[func._overloadpacket](*args, **(kwargs or {}), out_val=result)
-        return result
-
-
 class _ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
     """Records the operators of a forward as its base does, and the module in which each autograd node is made."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.products = _Products()
+        self.products = ProductCounter()
         super().__init__(model, tuple, self.products)
         self.paths: dict[int, str] = {}
         self._first = next_node_number()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,7 +141,10 @@ def compile_source(
         check_fields(fields, path)  # in a moment, and not after seconds of imports
         quantised = bool(fields.get("quantization_config"))
     begin("load transformers")
-    with explain_missing_extra("tracing any model", "torch, torchinfo and transformers", remedy=INSTALL_TRANSFORMERS):
+    with (
+        collecting_later(),
+        explain_missing_extra("tracing any model", "torch, torchinfo and transformers", remedy=INSTALL_TRANSFORMERS),
+    ):
         from modelmeter.frontend.cards.shipped import find_card
         from modelmeter.frontend.configs.config import read_model_config
         from modelmeter.frontend.definition import name_package
@@ -185,6 +190,23 @@ def compile_source(
     if compilation.traced.training_refused:
         lines.append(f"no training step: {compilation.traced.training_refused}")
     return "\n".join(lines)
+
+
+@contextmanager
+def collecting_later() -> Iterator[None]:
+    """Let the collector of cycles rest while modules are loaded, and never look at what they hold.
+
+    torch, transformers and sympy make a million objects that stay to the end; to look for cycles among them again and
+    again takes a tenth of the time of a command.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_enabled:
+            gc.enable()
 
 
 def list_files(compilation: TracedCompilation, targets: Collection[str] | None = None) -> dict[str, str]:

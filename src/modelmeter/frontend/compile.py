@@ -23,12 +23,11 @@ from modelmeter.frontend.configs.sources import check_name
 from modelmeter.frontend.definition import VISION, define_model
 from modelmeter.frontend.evidence import Checked, check_stage, choose_points, describe_checks, put_in_widths
 from modelmeter.frontend.general.general_form import add_general
-from modelmeter.frontend.modules import Depth, build_modules, count_layers
+from modelmeter.frontend.modules import Depth, build_shallow, count_layers
 from modelmeter.frontend.records import TracedModel, describe_sizes
 from modelmeter.frontend.refusals import name_line
 from modelmeter.frontend.serving import list_beside, make_serving
 from modelmeter.frontend.text_stages import learn_cache, list_stages
-from modelmeter.frontend.tracing import DTYPE
 from modelmeter.frontend.training.traced_step import add_training
 from modelmeter.frontend.vision import run_vision
 from modelmeter.model.registry import register_model
@@ -213,9 +212,9 @@ def _check(
         return []
     chosen = _choose_points(read, traced, points, card)
     return [
-        *_check_points(depth, depth.config, DTYPE, traced, compiled, chosen, begin, card),
-        *_check_points(depth, depth.config, torch.float32, traced, compiled, chosen[-1:], begin, card),
-        *_check_points(depth, read.config, DTYPE, traced, compiled, chosen[-1:], begin, card),
+        *_check_points(depth, build_shallow(depth), traced, compiled, chosen, begin, card),
+        *_check_points(depth, build_shallow(depth, torch.float32), traced, compiled, chosen[-1:], begin, card),
+        *_check_points(depth, depth.whole, traced, compiled, chosen[-1:], begin, card),
     ]
 
 
@@ -229,18 +228,16 @@ def _choose_points(read: ModelConfig, traced: TracedModel, points: int, card: Ca
 
 def _check_points(
     depth: Depth,
-    config: Any,
-    dtype: torch.dtype,
+    model: nn.Module,
     traced: TracedModel,
     compiled: CompiledModel,
     points: list[dict[str, int]],
     begin: Begin,
     card: Card | None,
 ) -> list[Checked]:
-    """Count all stages of the modules of a config: of the traced depth, or of the whole model."""
-    model = build_modules(config, dtype=dtype, class_name=depth.class_name)
+    """Count all stages of a model: one of the traced depth, or the whole one."""
     tower = card.tower if card else None
-    stages, layers = list_stages(learn_cache(model)), count_layers(config)
+    stages, layers = list_stages(learn_cache(model)), count_layers(model.config)
 
     def make(module: nn.Module, stage: str, sizes: Mapping[str, int]) -> Forward:
         if tower is not None and stage == VISION:
@@ -265,7 +262,7 @@ def _check_points(
                     sizes,
                     numbers,
                     layers=layers,
-                    traced=traced.traced_paths if config is depth.config else None,
+                    traced=None if model is depth.whole else traced.traced_paths,
                 )
             )
     return checked

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import torch
 import transformers
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
@@ -118,11 +118,14 @@ class Depth:
         The class of the modules, if it is not that of causal decoders.
     stacks
         The decoder, and a tower beside it.
+    whole
+        The modules of all layers.
     """
 
     config: PreTrainedConfig
     stacks: tuple[Stack, ...]
     class_name: str = ""
+    whole: nn.Module = field(eq=False)
 
     def find(self, path: str) -> Stack | None:
         """Return the stack whose list is at ``path``."""
@@ -153,7 +156,9 @@ def choose_depth(config: PreTrainedConfig, model: nn.Module, *, class_name: str 
         for length in range(1, count + 1)
         if all(kinds[:length].count(kind) >= least for kind, least in enumerate(needed))
     )
-    whole = Depth(config=config, stacks=(Stack(layers=layers, kinds=kinds, traced=kinds),), class_name=class_name)
+    whole = Depth(
+        config=config, stacks=(Stack(layers=layers, kinds=kinds, traced=kinds),), class_name=class_name, whole=model
+    )
     for chosen in dict.fromkeys((_leave_out(first), tuple(range(len(first))))):
         if len(chosen) > _MOST_LAYERS_TRACED or len(chosen) == count:
             continue
@@ -165,7 +170,7 @@ def choose_depth(config: PreTrainedConfig, model: nn.Module, *, class_name: str 
         seen = [describe_kind(layer) for layer in built.get_submodule(layers).children()]
         if seen == [described[layer] for layer in chosen]:
             stack = Stack(layers=layers, kinds=kinds, traced=tuple(kinds[layer] for layer in chosen))
-            return Depth(config=shallow, stacks=(stack,), class_name=class_name)
+            return evolve(whole, config=shallow, stacks=(stack,))
     return whole
 
 
@@ -182,9 +187,9 @@ def _leave_out(kinds: Sequence[int]) -> tuple[int, ...]:
     return tuple(chosen)
 
 
-def build_shallow(depth: Depth) -> nn.Module:
+def build_shallow(depth: Depth, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
     """Return the modules of the layers that are traced."""
-    return build_modules(depth.config, class_name=depth.class_name)
+    return build_modules(depth.config, dtype=dtype, class_name=depth.class_name)
 
 
 def _refuse_encoders(layers: nn.Module, config: PreTrainedConfig) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from fractions import Fraction
 from itertools import product
 from math import lcm
+from operator import lt
 from typing import Literal
 
 import sympy
@@ -66,7 +67,8 @@ class Ordering:
         self._arguments = {call: tuple(map(_pack, arguments)) for call, arguments in read.arguments.items()}
         self._whole_quotients = {call for call in read.arguments if _is_whole(call, declared)}
         self._samples = Samples(read.generators, self._whole_quotients)
-        self._known: dict[PolyElement, tuple[Packed, list[int | Fraction]]] = {}
+        self._packed: dict[PolyElement, Packed] = {}
+        self._values: dict[PolyElement, list[int | Fraction]] = {}
         self._brackets = {place for generator, place in self._places.items() if isinstance(generator, BRACKETS)}
         # A call comes before those in its arguments, which its bounds are made of.
         self._calls = sorted(read.arguments, key=lambda call: (-_depth(call), str(call)))
@@ -79,24 +81,31 @@ class Ordering:
 
     def is_at_least(self, larger: PolyElement, smaller: PolyElement) -> bool:
         """Tell whether ``larger >= smaller`` is proved for all sizes."""
-        one, values = self._read(larger)
-        other, other_values = self._read(smaller)
-        if any(
-            value * other.denominator < another * one.denominator
-            for value, another in zip(values, other_values, strict=True)
-        ):
+        if any(map(lt, self._sample(larger), self._sample(smaller))):
             return False  # most pairs have no order, and a proof that fails is slow
-        rest = add((one, multiply((other, pack_number(-1, 1)))))
+        rest = add((self._pack(larger), multiply((self._pack(smaller), pack_number(-1, 1)))))
         units = self._find_units(rest)
         # Bounds lose something, so the proof is tried with few of them first.
         return any(self._is_never_negative(rest, units, bounds) for bounds in _ATTEMPTS)
 
-    def _read(self, polynomial: PolyElement) -> tuple[Packed, list[int | Fraction]]:
-        """Return a polynomial with its values at the sample points."""
-        if polynomial not in self._known:
-            packed = _pack(polynomial)
-            self._known[polynomial] = packed, self._samples.evaluate(packed)
-        return self._known[polynomial]
+    def has_larger_terms(self, larger: PolyElement, smaller: PolyElement) -> bool:
+        """Tell, faster than by :meth:`is_at_least`, whether no term of the difference is negative."""
+        one, other = self._pack(larger), self._pack(smaller)
+        times, other_times = other.denominator, one.denominator
+        return all(
+            one.terms.get(monomial, 0) * times >= number * other_times for monomial, number in other.terms.items()
+        ) and all(number > 0 or monomial in other.terms for monomial, number in one.terms.items())
+
+    def _pack(self, polynomial: PolyElement) -> Packed:
+        if polynomial not in self._packed:
+            self._packed[polynomial] = _pack(polynomial)
+        return self._packed[polynomial]
+
+    def _sample(self, polynomial: PolyElement) -> list[int | Fraction]:
+        """Return the values of a polynomial at the sample points."""
+        if polynomial not in self._values:
+            self._values[polynomial] = self._samples.evaluate(self._pack(polynomial))
+        return self._values[polynomial]
 
     def _is_never_negative(self, rest: Packed, units: set[int], bounds: Collection[Bound]) -> bool:
         """Try a proof with such bounds."""

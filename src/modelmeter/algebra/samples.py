@@ -31,9 +31,11 @@ class Samples:
         self._known: dict[int, list[int | Fraction]] = {}
 
     def evaluate(self, polynomial: Packed) -> list[int | Fraction]:
-        """Return the values of a polynomial, times its denominator."""
-        rows = [[number * value for value in self._evaluate(each)] for each, number in polynomial.terms.items()]
-        return [sum(values) for values in zip(*rows, strict=True)] if rows else [0] * _POINTS
+        """Return the values of a polynomial."""
+        numbers = list(polynomial.terms.values())
+        points = zip(*map(self._evaluate, polynomial.terms), strict=True) if numbers else [()] * _POINTS
+        sums = [sum(map(mul, numbers, values)) for values in points]
+        return sums if polynomial.denominator == 1 else [Fraction(each) / polynomial.denominator for each in sums]
 
     def _evaluate(self, monomial: int) -> list[int | Fraction]:
         if monomial not in self._known:

@@ -16,7 +16,6 @@ from operator import mul
 
 import sympy
 from attrs import evolve, field, frozen
-from sympy.polys.rings import PolyElement
 
 from modelmeter.algebra.ordering import Ordering
 from modelmeter.algebra.polynomials import read_polynomials
@@ -25,7 +24,7 @@ from modelmeter.analysis.totals import StageRule
 from modelmeter.core.cost import FLOAT32_BITS, Elements, Precision
 from modelmeter.core.functions import Differs, Equals, Exceeds, Size, equals, exceeds
 from modelmeter.core.size_rules import Rule
-from modelmeter.core.sums import bits_to_bytes
+from modelmeter.core.sums import add_sizes, bits_to_bytes
 from modelmeter.core.symbols import ANY_LAYER, Dimensions, symbol
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST
@@ -232,12 +231,13 @@ def _find_candidates(
     counted = cache(partial(_count, precision=precision))  # buffers of one size are alive beside many operators
     for operator in tape.list_operators(stage_of):
         count = partial(counted, operator.factor)
-        bits = count(operator.alive)
-        at_most = bits if operator.at_most == operator.alive else count(operator.at_most)
         yield Candidate(
-            path=operator.path, layer=operator.layer, bits=bits, at_most=at_most,
+            path=operator.path,
+            layer=operator.layer,
+            bits=add_sizes(count(part.elements) for part in operator.parts),
+            at_most=add_sizes(map(count, operator.limits)),
             list_alive=partial(_measure, operator.parts, count),
-        )  # fmt: skip
+        )
 
 
 def _count(factor: Size, elements: Elements, *, precision: Precision) -> sympy.Expr:
@@ -279,20 +279,16 @@ def keep_largest(
     brackets = find_brackets(read)
     outputs = [flatten(polynomial, brackets) for polynomial in read.outputs]
     limits = dict(zip(outputs[::2], outputs[1::2], strict=True))
-    # Terms are compared first: that is fast, and leaves few sums for proofs. Sums of many terms are the likely largest.
-    for is_at_least in (_has_larger_terms, Ordering(read, rules=rules).is_at_least):
+    ordering = Ordering(read, rules=rules)
+    # Sums of many terms are the likely largest.
+    likely = sorted(limits, key=len, reverse=True)
+    # Terms are compared first: that is fast, and leaves few sums for proofs.
+    for is_at_least in (ordering.has_larger_terms, ordering.is_at_least):
         for bits, at_most in list(limits.items()):
-            if any(other != bits and is_at_least(other, at_most) for other in sorted(limits, key=len, reverse=True)):
+            if any(other in limits and other != bits and is_at_least(other, at_most) for other in likely):
                 del limits[bits]
     return tuple(
         evolve(operator, bits=bits.as_expr(), at_most=limits.pop(bits).as_expr())
         for operator, bits in zip(distinct.values(), outputs[::2], strict=True)
         if bits in limits
-    )
-
-
-def _has_larger_terms(larger: PolyElement, smaller: PolyElement) -> bool:
-    """Tell whether no term of ``larger - smaller``, which need not be made for this, is negative."""
-    return all(larger.get(exponents, 0) >= coefficient for exponents, coefficient in smaller.items()) and all(
-        coefficient >= 0 or exponents in smaller for exponents, coefficient in larger.items()
     )

@@ -81,13 +81,13 @@ class Elements:
     def to_bits(self, precision: Precision) -> Size:
         """Return the bits of these elements."""
         bits = (
-            self.activation * precision.activation_bits,
-            self.weight * precision.weight_bits,
-            self.kv * precision.kv_bits,
-            self.index * INDEX_BITS,
-            self.float32 * FLOAT32_BITS,
-            self.byte * 8,
-            self.state * FLOAT32_BITS,
+            multiply_size(precision.activation_bits, self.activation),
+            multiply_size(precision.weight_bits, self.weight),
+            multiply_size(precision.kv_bits, self.kv),
+            multiply_size(INDEX_BITS, self.index),
+            multiply_size(FLOAT32_BITS, self.float32),
+            multiply_size(8, self.byte),
+            multiply_size(FLOAT32_BITS, self.state),
         )
         return precision.substitute(add_sizes(bits))
 
@@ -180,7 +180,9 @@ class Operator:
         if self.writes.kv != 0 or self.writes.state != 0:
             return evolve(self, reads=Elements(), writes=Elements())
         reads = self.reads
-        floats = {"activation": reads.activation + reads.kv, "float32": reads.float32 + reads.state}
+        floats = {
+            "activation": add_size(reads.activation, reads.kv), "float32": add_size(reads.float32, reads.state)
+        }  # fmt: skip
         return evolve(self, reads=evolve(reads, **floats, kv=0, state=0))
 
     def scale(self, factor: Size) -> Operator:

@@ -131,8 +131,13 @@ def is_always_more(a: sympy.Expr, b: sympy.Expr) -> bool:
 
     Only polynomials of sizes, and of functions that are not negative, are compared; of others nothing is said.
     """
-    functions = (a - b).atoms(IntegerFunction)
-    difference = sympy.expand((a - b).xreplace({found: sympy.Dummy(nonnegative=True) for found in functions}))
+    rest = a - b
+    functions = rest.atoms(IntegerFunction)
+    smallest = {size: sympy.S.One if size.is_positive else sympy.S.Zero for size in rest.free_symbols}
+    least = rest.xreplace({**smallest, **dict.fromkeys(functions, sympy.S.Zero)})
+    if least.is_Rational and least <= 0:
+        return False  # so it is of most, and multiplying out is slow
+    difference = sympy.expand(rest.xreplace({found: sympy.Dummy(nonnegative=True) for found in functions}))
     sizes = difference.free_symbols
     if difference.is_Rational:
         return bool(difference > 0)

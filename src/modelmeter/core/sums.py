@@ -11,7 +11,7 @@ from modelmeter.core.functions import Size
 
 def add_sizes(sizes: Iterable[Size]) -> Size:
     """Return the sum of ``sizes``, built at once: sympy sorts the terms of a sum anew for every one added."""
-    terms = [size for size in sizes if not _is_number(size, 0)]
+    terms = [size for size in sizes if type(size) is not int or size]
     if len(terms) == 1:
         return terms[0]
     if any(isinstance(term, sympy.Basic) for term in terms):
@@ -34,7 +34,7 @@ def multiply_size(factor: Size, size: Size) -> Size:
 
 
 def _is_number(size: Size, number: int) -> bool:
-    return isinstance(size, int) and size == number
+    return type(size) is int and size == number
 
 
 def bits_to_bytes(bits: Size) -> Size:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
@@ -64,20 +63,27 @@ class LiveOperator:
         The module whose forward calls it, and the name of that module's layer class.
     factor
         1 where the operator runs, 0 where it does not.
-    alive
-        Elements of all buffers that are alive.
-    at_most
-        What these never exceed; it may be simpler, to be compared with others.
     parts
-        The buffers that are alive, in the order in which they were made: their sum is ``alive``.
+        The buffers that are alive, in the order in which they were made.
+    limits
+        Elements that these never exceed in all; they may be simpler, to be compared with others.
     """
 
     path: str
     layer: str
     factor: Size
-    alive: Elements
-    at_most: Elements
-    parts: tuple[LiveElements, ...] = ()
+    parts: tuple[LiveElements, ...]
+    limits: tuple[Elements, ...]
+
+    @property
+    def alive(self) -> Elements:
+        """Elements of all buffers that are alive."""
+        return Elements.total(part.elements for part in self.parts)
+
+    @property
+    def at_most(self) -> Elements:
+        """What these never exceed."""
+        return Elements.total(self.limits)
 
 
 @frozen
@@ -235,16 +241,14 @@ class Tape:
             mask = masks[place]
             if not any(mask & ~masks[other] == 0 and self._is_covered(place, other) for other in before):
                 before.append(place)
-        add_up = cache(lambda *elements: Elements.total(elements))  # many operators have the same beside them
         for place in sorted(place for places in largest.values() for place in places):
-            operator, elements = self._operators[place], [buffer.elements for buffer in alive[place]]
+            operator = self._operators[place]
             yield LiveOperator(
                 path=operator.path,
                 layer=operator.layer,
                 factor=operator.factor,
-                alive=add_up(operator.held, *elements),
-                at_most=add_up(operator.limit, *elements),
                 parts=tuple(self._list_parts(operator, alive[place])),
+                limits=(operator.limit, *(buffer.elements for buffer in alive[place])),
             )
 
     def _list_parts(self, operator: _Recorded, alive: Iterable[Buffer]) -> Iterator[LiveElements]:

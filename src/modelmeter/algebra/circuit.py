@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from math import lcm
 
 from modelmeter.algebra.draft import Call, Draft, Monomial, Polynomial
@@ -143,12 +144,9 @@ class _Nesting:
 
     def _factored(self, polynomial: Polynomial) -> int:
         """Return the node of at least two terms with a common factor."""
-        first, *rest = map(Counter, polynomial)
-        common = first
-        for factors in rest:
-            common = common & factors
+        common = reduce(_find_common, polynomial)
         inner = {_divide(monomial, common): coefficient for monomial, coefficient in polynomial.items()}
-        return self.circuit.add(PRODUCT, [*map(self._node, common.elements()), self.sum(inner)])
+        return self.circuit.add(PRODUCT, [*map(self._node, common), self.sum(inner)])
 
     def _multiples(self, coefficient: int, monomials: list[Monomial]) -> list[int]:
         """Return summands that make ``coefficient`` times the sum of ``monomials``."""
@@ -177,5 +175,19 @@ class _Nesting:
         return self._nodes[number]
 
 
-def _divide(monomial: Monomial, common: Counter[int]) -> Monomial:
-    return tuple(sorted((Counter(monomial) - common).elements()))
+def _find_common(one: Monomial, other: Monomial) -> Monomial:
+    """Return the factors that two monomials have in common."""
+    left = list(other)
+    common = []
+    for number in one:
+        if number in left:
+            left.remove(number)
+            common.append(number)
+    return tuple(common)
+
+
+def _divide(monomial: Monomial, common: Monomial) -> Monomial:
+    left = list(monomial)
+    for number in common:
+        left.remove(number)
+    return tuple(left)

@@ -125,8 +125,7 @@ class _Reader:
         self, generators: tuple[sympy.Expr, ...], order: Sequence[int]
     ) -> Callable[[Packed], PolyElement]:
         """Return how packed polynomials become elements of the ring of ``generators``, whose places are ``order``."""
-        # Lexicographic, so that terms come out in the order of the generators.
-        ring = PolyRing(generators, sympy.QQ, lex)
+        ring = _make_ring(generators)
         count = len(self._generators)
         known: dict[int, tuple[int, ...]] = {}
 
@@ -191,6 +190,12 @@ class _Reader:
         """Sort symbols as documented, then calls by their text."""
         text = _write(generator)
         return (not generator.is_Symbol, self._ranks.get(text, len(self._ranks)), text)
+
+
+@lru_cache(maxsize=256)  # sympy compiles functions for each; programs, pages and data read the same formulas
+def _make_ring(generators: tuple[sympy.Expr, ...]) -> PolyRing:
+    # Lexicographic, so that terms come out in the order of the generators.
+    return PolyRing(generators, sympy.QQ, lex)
 
 
 @lru_cache(maxsize=4096)  # printing a call is slow, and every ring asks for its place again

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable
 from itertools import combinations
 from typing import Any, TypeAlias
@@ -40,18 +40,18 @@ def share_pairs(
     is_part
         Tells of an item, faster than ``key_of`` of all its pairs, whether it may be in a pair with a key.
     """
-    counts: Counter[Key] = Counter()
+    counts: defaultdict[Key, int] = defaultdict(int)
     holders: defaultdict[Key, set[int]] = defaultdict(set)
     heap: list[tuple[int, Key]] = []
 
     def count(number: int, item: Item, others: list[Item], change: int) -> None:
         for other in others:
             key = key_of(number, item, other)
-            counts[key] += change
+            counts[key] = found = counts[key] + change
             if change > 0:
                 holders[key].add(number)
-            if counts[key] > 1:
-                heapq.heappush(heap, (-counts[key], key))
+            if found > 1:
+                heapq.heappush(heap, (-found, key))
 
     for number, group in enumerate(groups):
         for position, item in enumerate(group):

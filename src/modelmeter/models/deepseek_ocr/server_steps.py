@@ -68,7 +68,10 @@ def cost_step(sizes: Mapping[str, Size]) -> Cost:
 
 def _add_lengths(size: Size, batch_size: Size, context: sympy.Symbol, sizes: Mapping[str, Size]) -> sympy.Expr:
     """Return a cost with ``context_tokens`` in place of ``batch_size`` times the length of each context."""
-    terms = sympy.Add.make_args(sympy.expand(size))
+    parts = sympy.Add.make_args(sympy.sympify(size))
+    # Most operators do the same whatever the length; multiplying them out would take long.
+    alike = [part for part in parts if not part.has(context)]
+    terms = sympy.Add.make_args(sympy.expand(sympy.Add(*(part for part in parts if part.has(context)))))
     each = [term / context for term in terms if term.has(context)]
     if any(term.has(context) for term in each):
         raise FormulaError("the cost of a step is not linear in the length of a context", place=STEP, found=size)
@@ -76,4 +79,4 @@ def _add_lengths(size: Size, batch_size: Size, context: sympy.Symbol, sizes: Map
     if any(sympy.denom(term).free_symbols for term in each):
         raise FormulaError("a context that belongs to no sequence", place=STEP, found=sympy.Add(*each))
     without = (term for term in terms if not term.has(context))
-    return sympy.Add(*without, *(term * sizes["context_tokens"] for term in each))
+    return sympy.Add(*alike, *without, *(term * sizes["context_tokens"] for term in each))

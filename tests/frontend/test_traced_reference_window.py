@@ -14,7 +14,7 @@ import pytest
 from modelmeter.core.evaluate import evaluate
 from modelmeter.frontend.cards.card import Card
 from modelmeter.model.registry import forget_model
-from modelmeter.support.errors import CountError, WorkloadError
+from modelmeter.support.errors import CountError
 
 WINDOW = 29
 TEXT: dict[str, Any] = {
@@ -85,19 +85,73 @@ def _make_config() -> Any:
     return make_config(fields, CARD.title, place=CARD.name, is_carded=True).config
 
 
-def test_plans_refuse_steps_that_fill_the_window(compilation: Any, tmp_path: Path) -> None:
-    from llm_perf_opt.planning.evaluation import ServedModel
+@pytest.fixture(scope="module")
+def costs(compilation: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from llm_perf_opt.evaluators import load_costs
     from modelmeter.compiler import emit_files
     from modelmeter.support.generated_files import write_files
 
-    write_files(emit_files(compilation.compiled), tmp_path)
+    folder: Path = tmp_path_factory.mktemp("reference")
+    write_files(emit_files(compilation.compiled), folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(tmp_path))
-        steps = ServedModel(model="tiny-reference").linear_steps
-        steps.check_run(500, WINDOW - 1)
-        for count in (WINDOW, 300):
-            with pytest.raises(WorkloadError, match=rf"a window of attention is full.*at most {WINDOW - 1} steps"):
-                steps.check_run(47, count)
+        patch.syspath_prepend(str(folder))
+        yield load_costs("tiny-reference")
+
+
+@pytest.mark.parametrize(("prompt", "steps"), [(500, WINDOW - 1), (47, WINDOW), (47, WINDOW + 1), (311, 103), (5, 2)])
+def test_plans_have_the_lines_of_steps_before_and_after_the_window(costs: Any, prompt: int, steps: int) -> None:
+    from llm_perf_opt.planning.evaluation import ServedModel
+    from llm_perf_opt.planning.step_work import list_mean_work
+
+    served = ServedModel(model="tiny-reference")
+    runs = served.step_lines.find(prompt, steps)
+    # Step 29 is the first that sees a full window, and the cache is full after step 28.
+    assert [run.count for run in runs] == [count for count in (min(steps, 28), steps - 28) if count > 0]
+
+    def decode(metric: str, count: int) -> int:
+        return getattr(costs.decode(batch_size=3, seq_len=prompt, decode_steps=count), metric) if count else 0
+
+    done = 0
+    for run in runs:
+        work = list_mean_work(served, 3, [run.sum])
+        for metric in ("tensor_core_flops", "cuda_core_flops", "io_bytes"):
+            # The steps of a line, each as what it adds to those before it.
+            alone = [decode(metric, step) - decode(metric, step - 1) for step in range(done + 1, done + run.count + 1)]
+            assert run.count * sum(getattr(row, metric) for row in work.operators) == sum(alone)
+        done += run.count
+
+
+def test_a_full_window_keeps_the_prompt_and_one_position_less(costs: Any) -> None:
+    from llm_perf_opt.planning.evaluation import ServedModel
+
+    lines = ServedModel(model="tiny-reference").step_lines
+    for prompt, steps, tokens in ((47, 0, 47), (47, 28, 75), (47, 29, 75), (311, 103, 339)):
+        (part,) = lines.list_cache(prompt, steps)
+        assert (part.tokens, part.token_bytes, part.dropped) == (tokens, 8 * KEPT * 2, prompt + steps - tokens)
+
+
+def test_a_mix_adds_up_prompts_that_have_lines_of_their_own(costs: Any) -> None:
+    from llm_perf_opt.planning.evaluation import ServedModel
+    from llm_perf_opt.planning.mix import PageMix
+    from llm_perf_opt.planning.page_classes import PageClass
+
+    bits = {"weight_bits": 16, "activation_bits": 16, "kv_bits": 16}
+    requests = {(47, 90): 3, (47, 12): 2, (311, 31): 5, (500, 7): 1}
+    classes = tuple(
+        PageClass(views=(), image_tokens=0, seq_len=prompt, logits_tokens=1, output_tokens=1 + steps, count=count)
+        for (prompt, steps), count in requests.items()
+    )
+    mix = PageMix(model=ServedModel(model="tiny-reference", bits=bits), classes=classes)
+    num_steps = sum(steps * count for (_, steps), count in requests.items())
+    for metric in ("tensor_core_flops", "cuda_core_flops", "io_bytes"):
+        whole = sum(
+            count * getattr(costs.decode(batch_size=3, seq_len=prompt, decode_steps=steps), metric)
+            for (prompt, steps), count in requests.items()
+        )
+        mean = sum(getattr(row, metric) for row in mix.list_step_work(3).operators)
+        assert num_steps * mean == whole
+    # The most is not in the cache of the longest output: 500 and 7, against 311 and 28, and 47 and 28.
+    assert [sum(part.tokens for part in parts) for parts in mix.steps.largest_caches] == [507]
 
 
 def test_all_metrics_are_counted_on_both_sides_and_on_the_border(compilation: Any) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from modelmeter.model.registry import forget_model
-from modelmeter.support.errors import CountError, WorkloadError
+from modelmeter.support.errors import CountError
 
 WINDOW = 131
 CONFIG: dict[str, Any] = {
@@ -109,38 +109,32 @@ def test_all_metrics_are_counted_on_both_sides_and_on_the_border(compilation: An
     assert regions == {None, WINDOW}
 
 
-def test_plans_refuse_steps_that_are_not_linear_in_what_is_cached(costs: Any) -> None:
-    from llm_perf_opt.planning.evaluation import ServedModel
-
-    served = ServedModel(model="tiny-window")
-    # After 129 positions a step sees 130 keys, one less than the window.
-    step = sum(row.tensor_core_flops for row in served.list_step_work(3, 3 * 129).operators)
-    assert step == costs.decode(batch_size=3, seq_len=129, decode_steps=1).tensor_core_flops
-    for longest in (WINDOW - 1, WINDOW, 5000):
-        with pytest.raises(WorkloadError, match=r"a window of attention is full.*at most 129 positions before a step"):
-            served.linear_steps.check_step(longest)
-    with pytest.raises(WorkloadError, match="a window of attention is full"):
-        served.list_step_work(2, 2 * WINDOW)
-
-
 @pytest.mark.parametrize(("prompt", "steps"), POINTS)
 def test_steps_before_and_after_a_window_is_full_add_up_to_all_of_them(costs: Any, prompt: int, steps: int) -> None:
     from llm_perf_opt.planning.evaluation import ServedModel
-    from llm_perf_opt.planning.later_steps import list_mean_work
+    from llm_perf_opt.planning.step_work import list_mean_work
 
     served = ServedModel(model="tiny-window")
-    linear = served.linear_steps.count_linear(prompt, steps)
-    # A step after 129 positions is the last that is linear: the layer keeps one position less than the window.
-    assert linear == max(0, min(steps, 130 - prompt))
-    works = []
-    if linear:
-        works.append((served.list_step_work(3, 3 * (prompt + Fraction(linear - 1, 2))), linear))
-    if linear < steps:
-        works.append((list_mean_work(served, 3, prompt, done=linear, steps=steps), steps - linear))
+    runs = served.step_lines.find(prompt, steps)
+    # A step after 129 positions is the last before the window: the layer keeps one position less than it.
+    before = max(0, min(steps, 130 - prompt))
+    assert [run.count for run in runs] == [count for count in (before, steps - before) if count]
     exact = costs.decode(batch_size=3, seq_len=prompt, decode_steps=steps)
     for metric in ("tensor_core_flops", "cuda_core_flops", "io_bytes"):
-        seen = sum(count * sum(getattr(row, metric) for row in work.operators) for work, count in works)
+        means = [(run.count, list_mean_work(served, 3, [run.sum])) for run in runs]
+        seen = sum(count * sum(getattr(row, metric) for row in work.operators) for count, work in means)
         assert seen == getattr(exact, metric)
+
+
+def test_where_every_layer_has_a_window_none_keeps_more(costs: Any) -> None:
+    from llm_perf_opt.planning.evaluation import ServedModel
+
+    lines = ServedModel(model="tiny-window").step_lines
+    # Eight sequences, two layers, keys and values of one head of 14 channels, in 16 bits.
+    token_bytes = 8 * 2 * 2 * 14 * 2
+    for prompt, steps, tokens in ((7, 3, 10), (100, 67, 130), (129, 1, 130), (401, 29, 130), (401, 0, 130)):
+        (part,) = lines.list_cache(prompt, steps)
+        assert (part.tokens, part.token_bytes, part.dropped) == (tokens, token_bytes, prompt + steps - tokens)
 
 
 def test_a_window_that_is_too_short_for_symbols_is_refused() -> None:

@@ -9,12 +9,14 @@ from fractions import Fraction
 from functools import cached_property, partial
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from llm_perf_opt.data.rationals import Rational
-from llm_perf_opt.evaluators import PEAK, SERVER_STEPS, find_defaults, load_costs
-from llm_perf_opt.planning.linear_steps import COUNTED, WORK, LinearSteps
+from llm_perf_opt.evaluators import PEAK, find_defaults, load_costs
 from llm_perf_opt.planning.parallel import BITS_PER_BYTE, Degrees, Partition
+from llm_perf_opt.planning.step_lines import StepLines
+from llm_perf_opt.planning.step_records import COUNTED, LineSum, StepLine
+from llm_perf_opt.planning.step_work import list_mean_work
 from llm_perf_opt.planning.work import UNFUSED_OPERATORS, OperatorWork, StageWork, find_kind
 from modelmeter.model.registry import DEFAULT
 from modelmeter.model.serving import Serving, find_serving
@@ -120,13 +122,14 @@ class ServedModel:
             host_pages=pages,
             sequences=sequences,
             looks_at_pages=stage in names.page_stages,
-            sent_bytes=0 if stage in names.page_stages else self._count_sent(tokens, self._count_logits(known)),
+            sent_bytes=0 if stage in names.page_stages else self.count_sent(tokens, self._count_logits(known)),
         )
 
     def list_step_work(self, batch_size: int, context_tokens: Rational, *, modules: str = "*") -> StageWork:
         """Return the work of one step: a token for each sequence of a batch.
 
-        The work is linear in the cached positions, so that it depends on their sum only, exactly.
+        Below the border of a window, the work is linear in the cached positions, so that it depends on their sum only,
+        exactly.
 
         Parameters
         ----------
@@ -140,47 +143,22 @@ class ServedModel:
         Raises
         ------
         WorkloadError
-            If it is not linear up to the mean of them; see :class:`LinearSteps`.
+            If a window is full after the mean of them.
         """
-        stage, fewest = self.serving.step_stage, self.linear_steps.fewest
-        self.linear_steps.check_step(math.ceil(Fraction(context_tokens) / batch_size))
-        first, second = (
-            [row for row in self.list_step_rows(batch_size, cached) if fnmatchcase(row.path, modules)]
-            for cached in (fewest, fewest + 1)
-        )
-        beyond = Fraction(context_tokens - fewest * batch_size) / batch_size
-
-        def extend(low: Rational, high: Rational) -> Rational:
-            return low if low == high else simplify(low + (high - low) * beyond)
-
-        numbers = []
-        for low, high in zip(first, second, strict=True):
-            tensor, vector, io_bits = (extend(getattr(low, name), getattr(high, name)) for name in WORK)
-            numbers.append((tensor, vector, io_bits))
-        work = StageWork(stage=stage, operators=self.describe_rows(first, numbers, batch_size), sequences=batch_size,
-            sent_bytes=self._count_sent(batch_size, batch_size),
-        )  # fmt: skip
-        if modules != "*" or SERVER_STEPS[0] not in self.costs.__all__:
-            return work
-        # Sequences of one length share what sequences of different lengths have each: positions, as indices.
-        alike = -(-sum(row.io_bits for row in first) // BITS_PER_BYTE)
-        apart = self.evaluate(SERVER_STEPS[0], contexts=(1,) * batch_size).io_bytes - alike
-        if not apart:
-            return work
-        positions = OperatorWork(
-            kind="other", tensor_core_flops=0, cuda_core_flops=0, io_bytes=apart, fused_io_bytes=0, launches=0
-        )
-        return evolve(work, operators=(*work.operators, positions))
+        mean, fewest = Fraction(context_tokens) / batch_size, self.step_lines.fewest
+        self.step_lines.check_step(math.ceil(mean))
+        line = StepLine(prompt=fewest, is_shared=True)
+        return list_mean_work(self, batch_size, [LineSum(line=line, count=1, places=mean - fewest)], modules=modules)
 
     @cached_property
-    def linear_steps(self) -> LinearSteps:
-        """Up to where steps are linear in what is cached, from the shortest prompt on, or from nothing without one."""
+    def step_lines(self) -> StepLines:
+        """Where steps are linear, from the shortest prompt on, or from nothing without one."""
         name = self.serving.seq_len
         fewest: int = 0 if name is None else self.costs.DIMENSIONS[name].minimum
         rows = partial(self.list_step_rows, 1)
-        return LinearSteps(model=self.model, fewest=fewest, list_rows=rows, measure_cache=self._measure_cache)
+        return StepLines(model=self.model, fewest=fewest, list_rows=rows, measure_cache=self.measure_cache)
 
-    def _measure_cache(self, cached: int, steps: int) -> int:
+    def measure_cache(self, cached: int, steps: int) -> int:
         """Return the bytes that eight sequences cache: they are whole at any whole number of bits."""
         names = self.serving
         prompt = {"seq_len": cached} if names.prompt_stage is not None else {}
@@ -210,7 +188,8 @@ class ServedModel:
         batch_size: int = known.get(names.batch_size, 1)
         return batch_size * (length if each is None else each)
 
-    def _count_sent(self, tokens: int, logits_tokens: int) -> Rational:
+    def count_sent(self, tokens: int, logits_tokens: int) -> Rational:
+        """Return the bytes that the first card sends to others for so many tokens."""
         if self.degrees.tensor == 1:
             return 0
         transfers = self.partition.list_transfers(tokens, logits_tokens, self.bits.get("activation_bits", 16))

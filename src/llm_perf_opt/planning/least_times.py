@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from llm_perf_opt.planning.page_classes import PageClass
+from collections.abc import Mapping
+
+from llm_perf_opt.planning.page_classes import PageClass, Prompt
 from llm_perf_opt.planning.steady_state import SteadyState
+from llm_perf_opt.planning.step_records import StepLine
+from llm_perf_opt.planning.step_work import list_least_work
 
 
 class LeastTimes:
     """What pages that have arrived take at least, each alone and all of them together.
 
-    A step of b pages with C cached positions is bound by a sum of maxima of terms that are constant or linear in both,
-    so that its time divided by b is least in full batches with the shortest contexts.
+    A step of b pages is bound by a sum of maxima of terms, each of which has a constant part and one that adds up over
+    the pages, so that its time divided by b is least in full batches of the steps that take least.
 
     Parameters
     ----------
@@ -22,8 +26,8 @@ class LeastTimes:
 
     def __init__(self, steady_state: SteadyState, batch_size: int) -> None:
         self._steady_state, self._batch_size = steady_state, batch_size
-        self._shortest = steady_state.mix.shortest_prompt
-        self._known: dict[tuple[int, int], float] = {}
+        self._alone: dict[Prompt, float] = {}
+        self._full = self._time_least(batch_size, steady_state.mix.steps.ends) / batch_size
         self._work = self._last = 0.0
         self._latency: list[float] = []
 
@@ -40,15 +44,21 @@ class LeastTimes:
     def add(self, page: PageClass, now: float) -> None:
         """Add a page that arrives now."""
         before = self._steady_state.find_page_time(page).card.bound_seconds
-        # Each of its steps sees at least its prompt, and does so alone or with others.
-        alone = before + page.num_steps * self._time_step(1, page.seq_len)
+        # Each of its steps takes at least what the least of them takes, and does so alone or with others.
+        if page.prompt not in self._alone:
+            self._alone[page.prompt] = self._time_least(1, self._list_ends(page.prompt))
+        alone = before + page.num_steps * self._alone[page.prompt]
         self._latency.append(alone)
         self._last = max(self._last, now + alone)
-        full = self._batch_size
-        self._work += before + page.num_steps * self._time_step(full, full * self._shortest) / full
+        self._work += before + page.num_steps * self._full
 
-    def _time_step(self, batch: int, contexts: int) -> float:
-        if (batch, contexts) not in self._known:
-            model, timing = self._steady_state.mix.model, self._steady_state.timing
-            self._known[batch, contexts] = timing.time(model.list_step_work(batch, contexts)).bound_seconds
-        return self._known[batch, contexts]
+    def _list_ends(self, prompt: Prompt) -> dict[StepLine, tuple[int, int]]:
+        """Return the first and the last step on each line, of the longest page with a prompt."""
+        return {run.line: (run.first, run.last) for run in self._steady_state.mix.steps.runs[prompt]}
+
+    def _time_least(self, batch_size: int, ends: Mapping[StepLine, tuple[int, int]]) -> float:
+        steps = [(line, place) for line, places in ends.items() for place in places]
+        if not steps:
+            return 0.0
+        model, timing = self._steady_state.mix.model, self._steady_state.timing
+        return timing.time(list_least_work(model, batch_size, steps)).bound_seconds

@@ -13,6 +13,8 @@ from attrs import field, frozen
 from llm_perf_opt.data import HardwareSpec, rules
 from llm_perf_opt.data.hardware import COMMON_RESERVE, MemoryReserve
 from llm_perf_opt.planning.mix import PageMix
+from llm_perf_opt.planning.parallel import BITS_PER_BYTE
+from llm_perf_opt.planning.step_records import CachePart
 
 UTILISATION: Final = 0.9
 """The part of the visible memory that vLLM takes unless told otherwise."""
@@ -28,6 +30,30 @@ UTILISATION_RULE = rules.FieldRule(
     accepts=lambda value: type(value) is float and 0 < value <= 1,
     schema={"type": "number"},
 )
+
+
+@frozen(kw_only=True)
+class CacheBlocks:
+    """The blocks of a page in some layers.
+
+    Parameters
+    ----------
+    blocks
+        How many.
+    block_bytes
+        What each of them takes in all of these layers, rounded up.
+    is_full
+        Whether the layers have a window, and have dropped positions that were in it.
+    """
+
+    blocks: int
+    block_bytes: int
+    is_full: bool
+
+    @property
+    def num_bytes(self) -> int:
+        """What they take."""
+        return self.blocks * self.block_bytes
 
 
 @frozen(kw_only=True, eq=False)
@@ -71,7 +97,7 @@ class EngineMemory:
 
     @cached_property
     def token_bytes(self) -> Fraction:
-        """What a token takes in the cache."""
+        """What a token takes in the cache, in a window or not."""
         names = self.mix.model.serving
         sizes = {"steps": _CACHED_TOKENS} if names.prompt_stage is None else {"seq_len": _CACHED_TOKENS}
         block: int = self.mix.model.evaluate(
@@ -84,16 +110,39 @@ class EngineMemory:
         """What a block takes, rounded up."""
         return math.ceil(self.token_bytes * self.block_tokens)
 
+    @cached_property
+    def page_cache(self) -> tuple[CacheBlocks, ...]:
+        """The cache of the page that has most in it, those layers first that keep fewest positions.
+
+        A layer with a full window drops a position for each that it adds, and engines drop whole blocks, so that what
+        it keeps may begin inside of one; it never has more blocks than it would have without a window.
+        """
+        listed = (tuple(map(self._make_blocks, parts)) for parts in self.mix.steps.largest_caches)
+        return max(listed, key=lambda found: sum(part.num_bytes for part in found))
+
+    def _make_blocks(self, part: CachePart) -> CacheBlocks:
+        held, seen = part.tokens, part.tokens + part.dropped
+        return CacheBlocks(
+            blocks=min(-(-(held - 1) // self.block_tokens) + 1, -(-seen // self.block_tokens)),
+            block_bytes=math.ceil(self.mix.model.cache_share * part.token_bytes * self.block_tokens / BITS_PER_BYTE),
+            is_full=part.dropped > 0,
+        )
+
     @property
     def page_blocks(self) -> int:
-        """The blocks of the page that has the most tokens in the cache; 0 of a model that keeps none."""
-        return self.block_bytes and -(-self.mix.most_cached_tokens // self.block_tokens)
+        """The blocks of the page that has most in the cache, in the layers that keep most; 0 where none keeps any."""
+        return max((part.blocks for part in self.page_cache), default=0)
+
+    @cached_property
+    def page_cache_bytes(self) -> int:
+        """The cache of the page that has most in it."""
+        return sum(part.num_bytes for part in self.page_cache)
 
     @property
     def cache_tokens(self) -> int:
         """The tokens of the cache that an engine reports when it starts: all that weights and reserve leave.
 
-        Engines count the activations of their trial run in the reserve.
+        Engines count the activations of their trial run in the reserve, and tokens as if no window was ever full.
         """
         if not self.block_bytes:
             return 0
@@ -138,7 +187,7 @@ class EngineMemory:
 
     def measure(self, batch_size: int) -> int:
         """Return what so many sequences need, each of them as long as the longest page becomes."""
-        cache = batch_size * self.page_blocks * self.block_bytes
+        cache = batch_size * self.page_cache_bytes
         return self.weight_bytes + cache + self.measure_peak(batch_size)
 
     @cached_property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
 from typing import Final, TypeVar
 
@@ -13,9 +13,11 @@ from attrs import field, frozen
 
 from llm_perf_opt.errors import RecordError
 from llm_perf_opt.planning.evaluation import ServedModel, simplify
+from llm_perf_opt.planning.mix_steps import MixSteps, extend_costs
 from llm_perf_opt.planning.page_classes import PageClass, Prompt, PromptGroup
 from llm_perf_opt.planning.pages import PageClasses, ViewSizes
 from llm_perf_opt.planning.parallel import BITS_PER_BYTE
+from llm_perf_opt.planning.step_work import list_mean_work
 from llm_perf_opt.planning.work import StageWork
 
 PERCENTILES: Final = (50, 90, 95, 99, 100)
@@ -23,9 +25,6 @@ PERCENTILES: Final = (50, 90, 95, 99, 100)
 
 FLOWS: Final = ("tensor_core_flops", "cuda_core_flops", "io_bytes", "fused_io_bytes")
 """What adds up over pages."""
-
-_FEW_PAGES: Final = 4
-"""So many are evaluated one by one."""
 
 _Value = TypeVar("_Value", int, float)
 
@@ -122,11 +121,16 @@ class PageMix:
         Raises
         ------
         WorkloadError
-            If sizes contradict each other.
+            If sizes contradict each other, or steps are not on lines.
         """
         for group in self.prompts:
             self._evaluate(group.page, group.steps[-1])
-            self.model.linear_steps.check_run(group.page.seq_len, group.steps[-1])
+        _ = self.steps.runs
+
+    @cached_property
+    def steps(self) -> MixSteps:
+        """The steps of all pages by line."""
+        return MixSteps(lines=self.model.step_lines, prompts=self.prompts)
 
     @cached_property
     def views(self) -> Mapping[ViewSizes, int]:
@@ -139,7 +143,7 @@ class PageMix:
     def list_step_work(self, batch_size: int) -> StageWork:
         """Return the exact work of the mean step of so many sequences; cards share what was counted before."""
         if batch_size not in self._steps:
-            self._steps[batch_size] = self.model.list_step_work(batch_size, batch_size * self.mean_context)
+            self._steps[batch_size] = list_mean_work(self.model, batch_size, self.steps.sums)
         return self._steps[batch_size]
 
     @cached_property
@@ -156,32 +160,14 @@ class PageMix:
         return tuple(costs)
 
     def _evaluate_alike(self, pages: Sequence[PageClass]) -> Iterator[Mapping[str, int]]:
-        """Yield what pages cost that differ in their output only.
-
-        A step is linear in what is cached before it, so that flows are quadratic in the number of steps. Where every
-        width is whole bytes nothing is rounded, and three values give all others; a fourth one is held against them.
-        """
-        whole = all(not bits % BITS_PER_BYTE for bits in self.model.bits.values())
-        most = max(page.num_steps for page in pages)
-        if len(pages) <= _FEW_PAGES or not whole:
-            yield from (self._evaluate(page, page.num_steps) for page in pages)
+        """Yield what pages cost that differ in their output only."""
+        counts = [page.num_steps for page in pages]
+        # Below, some widths are rounded to whole bytes in each sum.
+        if any(bits % BITS_PER_BYTE for bits in self.model.bits.values()):
+            yield from (self._evaluate(pages[0], count) for count in counts)
             return
-        first, second, third = (self._evaluate(pages[0], num_steps) for num_steps in (1, 2, 3))
-
-        def extend(num_steps: int) -> Mapping[str, int]:
-            after = num_steps - 1
-            return {
-                name: first[name]
-                + after * (second[name] - first[name])
-                + after * (after - 1) // 2 * (third[name] - 2 * second[name] + first[name])
-                for name in FLOWS
-            }
-
-        is_quadratic = extend(most) == self._evaluate(pages[0], most)
-        for page in pages:
-            # Without steps there is nothing that grows with them.
-            known = is_quadratic and page.num_steps > 0
-            yield extend(page.num_steps) if known else self._evaluate(page, page.num_steps)
+        runs = self.model.step_lines.find(pages[0].seq_len, max(counts))
+        yield from extend_costs(runs, partial(self._evaluate, pages[0]), counts)
 
     def _evaluate(self, page: PageClass, num_steps: int) -> Mapping[str, int]:
         names = self.model.serving
@@ -208,7 +194,7 @@ class PageMix:
             counted["prompt_tokens"] = [each.seq_len for each in self.classes]
         counted["output_tokens"] = [each.output_tokens for each in self.classes]
         if self.model.serving.prompt_stage is not None:
-            counted["cached_tokens"] = [each.cached_tokens for each in self.classes]
+            counted["cached_tokens"] = [self.steps.count_cached(each) for each in self.classes]
         counted |= {name: [cost[name] for cost in self._costs] for name in FLOWS}
         counts = [each.count for each in self.classes]
         return {

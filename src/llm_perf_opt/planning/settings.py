@@ -70,7 +70,8 @@ class Fit:
     terms
         From the memory that programs see to what is free.
     blocks, block_tokens, cache_tokens
-        The cache that all pages in flight need at most: blocks, tokens in each, and tokens in all.
+        The cache that all pages in flight need at most, in the layers that keep most of it: blocks, tokens in each, and
+        tokens in all.
     step_tokens
         The most tokens of a step. The image of a page is never more than its prompt, so that it is within the budget
         of images too; engines run the towers page by page.
@@ -101,10 +102,14 @@ def find_fit(plan: CardPlan) -> Fit:
     """
     memory, batch, names = plan.setup.memory, _find_batch(plan), plan.setup.mix.model.serving
     blocks = batch * memory.page_blocks
-    cache = Term(
-        words=f"cache of {batch:,} {names.items} of {memory.page_blocks:,} blocks of {memory.block_tokens} tokens",
-        num_bytes=-blocks * memory.block_bytes,
-    )
+    cache = [
+        Term(
+            words=f"cache of {batch:,} {names.items} of {part.blocks:,} blocks of {memory.block_tokens} tokens"
+            + (", in layers whose window is full" if part.is_full else ""),
+            num_bytes=-batch * part.num_bytes,
+        )
+        for part in memory.page_cache
+    ]
     return Fit(
         terms=(
             Term(words="what programs see of the card", num_bytes=memory.card.visible_bytes),
@@ -118,7 +123,7 @@ def find_fit(plan: CardPlan) -> Fit:
                 words=_describe_peak(memory, batch),
                 num_bytes=-memory.measure_peak(batch),
             ),
-            *([cache] if memory.block_bytes else []),
+            *cache,
         ),
         blocks=blocks,
         block_tokens=memory.block_tokens,

@@ -22,6 +22,7 @@ from llm_perf_opt.planning.mix import rank_values
 from llm_perf_opt.planning.page_classes import PageClass
 from llm_perf_opt.planning.setup import RATE
 from llm_perf_opt.planning.steady_state import SteadyState
+from llm_perf_opt.planning.step_times import StepTimes
 from modelmeter.support.errors import OutputError
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class _Server:
         self._waiting: deque[_PageInFlight] = deque()
         self._in_flight: list[_PageInFlight] = []
         self._arrival = environment.event()
-        self._lines: dict[int, tuple[float, float]] = {}
+        self._step_times = StepTimes(steady_state=steady_state)
         self._finished: list[tuple[float, float]] = []
         self._bounds = LeastTimes(steady_state, batch_size)
         self._steps = self._sequences = 0
@@ -214,7 +215,10 @@ class _Server:
         most = min(page.steps_left for page in self._in_flight)
         began = self._environment.now
         has_room = len(self._in_flight) < self._batch_size
-        end = self._environment.timeout(self._time_steps(most))
+        times = self._step_times.time_run(
+            [(page.page, page.page.num_steps - page.steps_left) for page in self._in_flight], most
+        )
+        end = self._environment.timeout(times.find(most))
         if not has_room:
             yield end
             done = most
@@ -222,40 +226,15 @@ class _Server:
             self._arrival = self._environment.event()
             yield end | self._arrival
             elapsed = self._environment.now - began
-            done = 1 + bisect_left(range(1, most + 1), elapsed, key=self._time_steps)
+            done = 1 + bisect_left(range(1, most + 1), elapsed, key=times.find)
             done = min(done, most)
-            rest = began + self._time_steps(done) - self._environment.now
+            rest = began + times.find(done) - self._environment.now
             if rest > 0:
                 yield self._environment.timeout(rest)
         self._steps += done
         self._sequences += done * len(self._in_flight)
         for page in self._in_flight:
             page.steps_left -= done
-
-    def _time_steps(self, num_steps: int) -> float:
-        """Return the seconds of so many steps with the pages in flight: contexts grow by one in each."""
-        batch = len(self._in_flight)
-        level, slope = self._find_line(batch)
-        contexts = sum(page.page.cached_tokens - page.steps_left for page in self._in_flight)
-        return num_steps * (level + slope * contexts) + slope * batch * (num_steps * (num_steps - 1) // 2)
-
-    def _find_line(self, batch: int) -> tuple[float, float]:
-        """Return the time of a step of so many pages as a line over the sum of what they have in the cache.
-
-        It is the chord between the shortest and the longest contexts of the mix; the work is linear, and the time where
-        no operator changes from one limit to another in between.
-        """
-        if batch not in self._lines:
-            mix = self._steady_state.mix
-            low = batch * mix.shortest_prompt
-            high = batch * (mix.most_cached_tokens + 1)
-            times = [
-                self._steady_state.timing.time(mix.model.list_step_work(batch, contexts)).seconds
-                for contexts in (low, high)
-            ]
-            slope = (times[1] - times[0]) / (high - low)
-            self._lines[batch] = times[0] - slope * low, slope
-        return self._lines[batch]
 
     def _finish(self) -> None:
         now = self._environment.now

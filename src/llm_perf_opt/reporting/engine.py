@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import Any
 
 from llm_perf_opt.data.prediction import EngineEstimate, RunStage, StageEstimate
 from llm_perf_opt.planning.evaluation import ServedModel
-from llm_perf_opt.planning.later_steps import list_mean_work
+from llm_perf_opt.planning.step_work import list_mean_work
 from llm_perf_opt.planning.time import Calibration, describe_choice, estimate_seconds
 from llm_perf_opt.planning.work import StageWork
 from llm_perf_opt.reporting.evaluation import Evaluation
@@ -79,9 +78,9 @@ def estimate_stages(
 def _list_calls(evaluation: Evaluation, model: str) -> Iterator[tuple[RunStage, list[tuple[StageWork, int]]]]:
     """Yield the stages with the work of their calls, and how many such calls there are.
 
-    The steps of a batch are as many as its tokens. Their work is linear in the cached positions, up to where a window
-    of attention is full, so that the mean of these is exact for the work; and for the time, where no operator changes
-    what it waits for in between. Beyond, the mean of the work is that of its exact sum.
+    The steps of a batch are as many as its tokens. Their work is linear in the step, before a window of attention is
+    full and after it, so that the mean of each of both is exact for the work; and for the time, where no operator
+    changes what it waits for in between.
     """
     sizes = evaluation.sizes
     served = ServedModel(model=model, bits={name: sizes[name] for name in _BITS})
@@ -93,12 +92,5 @@ def _list_calls(evaluation: Evaluation, model: str) -> Iterator[tuple[RunStage, 
             continue
         steps, batch_size = int(sizes[names.steps]), int(sizes[names.batch_size])
         prompt = 0 if names.seq_len is None else sizes[names.seq_len]
-        linear = served.linear_steps.count_linear(int(prompt), steps)
-        calls = []
-        if linear:
-            mean = prompt + Fraction(linear - 1, 2)
-            calls.append((served.list_step_work(batch_size, batch_size * mean), linear))
-        if linear < steps:
-            later = list_mean_work(served, batch_size, int(prompt), done=linear, steps=steps)
-            calls.append((later, steps - linear))
-        yield stage, calls
+        runs = served.step_lines.find(int(prompt), steps)
+        yield stage, [(list_mean_work(served, batch_size, [run.sum]), run.count) for run in runs]

@@ -24,8 +24,9 @@ _LABELS = {
 def pages_table(plan: Plan) -> Table:
     """Return the tokens and the work of a page: mean and percentiles, exact."""
     amounts = plan.chosen.setup.mix.list_amounts()
+    labels = _LABELS if "image_tokens" in amounts else {**_LABELS, "prompt_tokens": "prompt"}
     rows = tuple(
-        (_LABELS.get(name, name.replace("_", " ")), *(format_amount(values[which]) for which in _SHOWN))
+        (labels.get(name, name.replace("_", " ")), *(format_amount(values[which]) for which in _SHOWN))
         for name, values in amounts.items()
     )
     return Table(headers=(f"of a {find_names(plan).item} (exact)", *_SHOWN), rows=rows)

@@ -163,7 +163,7 @@ class ServedModel:
         names = self.serving
         prompt = {"seq_len": cached} if names.prompt_stage is not None else {}
         sizes = names.name_sizes(batch_size=BITS_PER_BYTE, steps=steps, **prompt)
-        return int(self.evaluate(names.step_stage, **sizes).kv_cache_bytes)
+        return int(self.evaluate(f"{names.step_stage}_kv_cache_bytes", **sizes))
 
     def list_step_rows(self, batch_size: int, cached: int, steps: int = 1) -> Sequence[Any]:
         """Return the rows of steps of sequences that each have so many cached positions before them."""

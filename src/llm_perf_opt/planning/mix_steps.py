@@ -38,7 +38,8 @@ class MixSteps:
         WorkloadError
             If they are not on lines.
         """
-        return {group.page.prompt: self.lines.find(group.page.seq_len, group.steps[-1]) for group in self.prompts}
+        find = self.lines.find
+        return {group.page.prompt: find(group.page.seq_len, group.steps[-1]) for group in self._longest_first}
 
     @cached_property
     def sums(self) -> tuple[LineSum, ...]:
@@ -62,7 +63,13 @@ class MixSteps:
     @cached_property
     def caches(self) -> Mapping[Prompt, tuple[CachePart, ...]]:
         """What the longest page with each prompt has in the cache after its last step."""
-        return {group.page.prompt: self.lines.list_cache(group.page.seq_len, group.steps[-1]) for group in self.prompts}
+        find = self.lines.list_cache
+        return {group.page.prompt: find(group.page.seq_len, group.steps[-1]) for group in self._longest_first}
+
+    @property
+    def _longest_first(self) -> Sequence[PromptGroup]:
+        """The prompts, the one with most positions first, so that borders of windows are looked for once."""
+        return sorted(self.prompts, key=lambda group: group.page.seq_len + group.steps[-1], reverse=True)
 
     @cached_property
     def largest_caches(self) -> tuple[tuple[CachePart, ...], ...]:

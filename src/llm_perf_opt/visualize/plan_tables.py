@@ -24,7 +24,8 @@ _LABELS = {
 def pages_table(plan: Plan) -> Table:
     """Return the tokens and the work of a page: mean and percentiles, exact."""
     amounts = plan.chosen.setup.mix.list_amounts()
-    labels = _LABELS if "image_tokens" in amounts else {**_LABELS, "prompt_tokens": "prompt"}
+    has_images = find_names(plan).image_tokens is not None
+    labels = _LABELS if has_images else {**_LABELS, "prompt_tokens": "prompt"}
     rows = tuple(
         (labels.get(name, name.replace("_", " ")), *(format_amount(values[which]) for which in _SHOWN))
         for name, values in amounts.items()

@@ -16,14 +16,13 @@ def check_card(name: str, points: int) -> str:
     from modelmeter.frontend.compile import compile_card
 
     card, started = CARDS[name], perf_counter()
-    if card.refused:
-        return f"refused: {'; '.join(f'{stage}: {reason}' for stage, reason in card.refused.items())}"
     checked = compile_card(card, points=points).checked
     seconds, counting = perf_counter() - started, sum(each.seconds for each in checked)
     whole = max(checked, key=lambda each: each.layers)
     return (
         f"exact: {len(checked)} counts of {len({each.stage for each in checked})} stages, {whole.modules} modules; "
         f"{seconds - counting:.0f} s for formulas, {counting:.0f} s for counts"
+        + "".join(f"; {stage} is refused: {reason}" for stage, reason in card.refused.items())
     )
 
 

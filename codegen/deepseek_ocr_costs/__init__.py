@@ -151,11 +151,9 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         if name not in _LAZY:
-            from sys import modules
+            from ._refused import find_refused
 
-            # With the module, Python names what comes close.
-            problem = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(problem, name=name, obj=modules[__name__])
+            return find_refused(name, __name__)
         from importlib import import_module
 
         module = import_module(f"{__name__}.{_LAZY[name]}")

@@ -15,5 +15,8 @@ HOLDERS: dict[str, tuple[str, ...]] = {
 }
 """The functions by the module that holds them."""
 
+REFUSED: dict[str, str] = {}
+"""Why there is no such stage, and nothing that is made of it."""
+
 COSTS = ("vision", "projector", "prefill", "decode", "request", "training_step")
 """The functions that return the six metrics of one cost."""

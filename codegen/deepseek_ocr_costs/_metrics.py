@@ -56,4 +56,6 @@ if not TYPE_CHECKING:
             if like and stage != name:
                 globals()[name] = cut_metric(like, metric, __name__, stage=stage)
                 return globals()[name]
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from ._refused import find_refused
+
+        return find_refused(name, __name__)

@@ -237,7 +237,7 @@ def _cut(name: str, text: str, module: str, steps: str | None) -> str:
         raise CostError(f"{function} does not compute {name}")
     elif last.startswith(COMPUTE):  # a record of costs
         costs = map(_write_cost, getattr(sys.modules[module], whole)._fields)
-        result, returned = whole, f"{whole}(({', '.join(costs)}))"
+        result, returned = whole, f"{whole}(({', '.join(costs)},))"
     elif name == function:
         result, returned = whole, last.strip().removeprefix("return ")
     elif name == f"{function}_{_FUSED}":

@@ -164,7 +164,9 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> object:
         """Return the breakdown or the layers, whose formulas are many, when they are first asked for."""
         if name not in ("breakdown", "layers"):
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            from ._refused import find_refused
+
+            return find_refused(name, __name__)
         from importlib import import_module
 
         globals()[name] = import_module(f"._array_{name}", __package__)

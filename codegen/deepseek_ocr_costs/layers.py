@@ -1291,7 +1291,9 @@ if not TYPE_CHECKING:
         """Return ``fused_io_bytes`` of a function, made when it is first asked for."""
         like = globals().get(name.removesuffix("_fused_io_bytes"))
         if not (like and name in __all__):
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            from ._refused import find_refused
+
+            return find_refused(name, __name__)
         if name != f"{like.__name__}_fused_io_bytes":  # another name of it
             return __getattr__(f"{like.__name__}_fused_io_bytes")
         globals()[name] = cut_metric(like, "fused_io_bytes", __name__)

@@ -8,6 +8,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
+from modelmeter.model.refusals import refuse_stage_of
 from modelmeter.model.registry import DEFAULT, find_package
 from modelmeter.support.errors import GraphError
 from modelmeter.support.suggestions import UnknownNameError, unknown_name
@@ -137,6 +138,7 @@ def find_functions(name: str, model: str = DEFAULT, *, general: bool = False) ->
     layers = costs.layers.CLASSES
     if name in layers:
         return {COST: getattr(costs.layers, name), FUSED_IO: getattr(costs.layers, f"{name}_{FUSED_IO}")}
+    refuse_stage_of(model, name)
     if name in _LACKED:
         refused = _find_refusal(model) if name == TRAINING_STEP else ""
         raise UnknownNameError(

@@ -18,6 +18,7 @@ from modelmeter.core.metrics import FUSED_IO, METRICS, PEAK
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.model.completion import complete_sizes
 from modelmeter.model.definition import Model
+from modelmeter.model.refused_stages import refuse_stage
 from modelmeter.model.request import fold_metric
 from modelmeter.model.serving import find_serving
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
@@ -114,6 +115,7 @@ class CompiledModel(ModelParts):
             return found if symbolic else self._fill(found)
         found_layers = self.find_layers(name)
         if not found_layers:
+            refuse_stage(name, self.definition.refused, self.stages)
             raise unknown_name("stage or layer", name, (*self.stages, *self.layers))
         if len(found_layers) > 1:
             raise unknown_name("single layer", name, self.layers, meant=found_layers)
@@ -161,6 +163,7 @@ class CompiledModel(ModelParts):
             If there is no such stage. The operators of a request are those of its stages.
         """
         if stage not in self.definition.stage_names:
+            refuse_stage(stage, self.definition.refused, self.stages)
             raise unknown_name("stage", stage, self.definition.stage_names)
         return tuple(row for row in self._operators if row.stage == stage)
 
@@ -224,6 +227,7 @@ class CompiledModel(ModelParts):
                 yield publish(self.definition.name, name, metric, found, is_stage=is_stage)
 
     def _stage_cost(self, stage: str) -> Cost:
+        refuse_stage(stage, self.definition.refused, self.stages)
         if stage == TRAINING_STEP and self.training_step is not None:
             return self.training_step
         if stage == REQUEST:

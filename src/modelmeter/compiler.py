@@ -228,6 +228,7 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
             **({} if compiled.name == definition.title else {"model": compiled.name}),
         },
         rules=definition.rules,
+        refused=definition.refused,
         pairs=definition.pairs,
         routes_experts=compiled.model.routes_experts,
         derivations={each.name: ArgumentDerivation.make(each) for each in definition.derivations},

@@ -57,8 +57,6 @@ def time_card(card: Card) -> tuple[float, float]:
 def describe_card(card: Card) -> tuple[str, ...]:
     """Return the row of a card."""
     kind, most = ("text", MOST_OF_TEXT) if card.tower is None else ("text and images", MOST)
-    if card.refused:
-        return card.name, kind, "refused", "", f"≤ {most}", ""
     seconds, imports = time_card(card)
     return card.name, kind, f"{seconds:.1f}", f"{imports:.1f}", f"≤ {most}", "yes" if seconds <= most else "no"
 

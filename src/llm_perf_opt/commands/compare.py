@@ -150,6 +150,7 @@ def open_models(names: Sequence[str], begin: Callable[[str], None]) -> Iterator[
                 raise unknown_name(
                     "model", name, sorted({*known, *(card for card in CARDS if not CARDS[card].refused)})
                 )
+            CARDS[name].refuse_stage("request")
     with TemporaryDirectory(prefix="modelmeter-") if cards else nullcontext("") as scratch:
         yield tuple(
             f"{name if name in known else open_folder(name if name not in cards else _compile(name, scratch, begin))}"

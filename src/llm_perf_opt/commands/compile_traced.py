@@ -183,6 +183,9 @@ def compile_source(
             "quantization_config is not read: the modules are those without it, and weights take weight_bits each, "
             "16 by default"
         )
+    lines += [
+        f"{stage.name} is refused: {stage.reason}; so there is no request" for stage in compilation.traced.refused
+    ]
     if LEFT_OUT in compilation.traced.conventions:
         lines.append(compilation.traced.conventions[LEFT_OUT].replace("``", ""))
     if compilation.traced.general_refused:
@@ -225,5 +228,6 @@ def list_files(compilation: TracedCompilation, targets: Collection[str] | None =
             files, name=definition.name, title=traced.title, package=package, stages=definition.stage_names,
             workload=traced.default_workload, page_rule=compilation.page_rule,
             max_position_embeddings=compilation.max_position_embeddings,
+            refused={stage.name: stage.reason for stage in traced.refused},
         )  # fmt: skip
     return files

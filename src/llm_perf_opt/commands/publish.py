@@ -144,7 +144,9 @@ def build_files(
             ids={(each.id.subject, each.id.metric): each.id for each in formulas},
             conventions=tuple(list_conventions(definition, routes_experts=compiled.model.routes_experts)),
             evaluate=_make_evaluator(compiled, model), studies={} if studies is None else _read_studies(studies),
-            calculator=_make_calculator(compiled, evaluators, model), registry=IdRegistry.read(IDS),
+            # What is calculated is a request.
+            calculator=None if definition.refused else _make_calculator(compiled, evaluators, model),
+            registry=IdRegistry.read(IDS),
             render_markdown=None if studies is None else _open_markdown(),
         )
     )  # fmt: skip

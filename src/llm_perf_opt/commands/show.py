@@ -20,6 +20,7 @@ from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.functions import BRACKETS, RoutedReads
 from modelmeter.core.metrics import METRICS, PEAK
 from modelmeter.model.definition import Model
+from modelmeter.model.refused_stages import refuse_stage
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.publishing.formula import Formula
 from modelmeter.publishing.layer_page import build_layer_page
@@ -101,6 +102,7 @@ def find_formulas(compiled: CompiledModel, name: str) -> list[ShownFormulas]:
     entries = [entry for entry in compiled.catalogue if entry.name == name]
     entries = entries or [entry for entry in compiled.catalogue if entry.class_name == name]
     if not entries:
+        refuse_stage(name, compiled.definition.refused, compiled.stages)
         names = (*compiled.stages, *(entry.name for entry in compiled.catalogue))
         raise unknown_name("layer or stage", name, names, {entry.class_name for entry in compiled.catalogue})
     return [_read_layer(source, entry) for entry in entries]

@@ -11,6 +11,7 @@ from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.evaluate import Evaluator
 from modelmeter.core.metrics import METRICS
 from modelmeter.frontend.training.step import find_refusal
+from modelmeter.model.refused_stages import refuse_stage
 from modelmeter.model.stages import TRAINING_STEP
 from modelmeter.support.errors import QuestionError
 from modelmeter.support.suggestions import UnknownNameError, unknown_name
@@ -28,6 +29,7 @@ def draw_training_modules(compiled: CompiledModel, name: str, metric: str | None
     """
     modules = compiled.training_modules
     if not modules:
+        refuse_stage(TRAINING_STEP, compiled.definition.refused, compiled.stages)
         refused = find_refusal(compiled.definition.conventions)
         raise UnknownNameError(
             "the model has no training step", place=compiled.definition.name, found=refused or None,

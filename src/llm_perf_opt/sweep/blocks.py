@@ -25,6 +25,7 @@ from llm_perf_opt.evaluators import (
 from llm_perf_opt.sweep.axes import Axis
 from llm_perf_opt.sweep.divisors import DIVIDES, DIVIDES_EVENLY, check_divisors
 from modelmeter.core.metrics import METRICS
+from modelmeter.model.refusals import refuse_stage_of
 from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import WorkloadError
 from modelmeter.support.suggestions import unknown_name
@@ -56,6 +57,7 @@ def list_arguments(
     """
     costs = load_costs(model)
     if stage not in list_whole(model):
+        refuse_stage_of(model, stage)
         raise unknown_name("stage", stage, list_whole(model))
     _check_names("metric", metrics, [*METRICS, *(_BESIDE if stage in list_stages(model) else ())])
     functions = (getattr(costs, function) for function in _list_functions(stage, metrics))

@@ -47,8 +47,8 @@ class EvaluatorPackage:
         What they were built from: the words and the facts beside them.
     stages, all_stages
         The cost of each stage and of the request; and all of these at once.
-    derived
-        The sizes that are no arguments.
+    derived, general_derived
+        The sizes that are no arguments; and with the sizes of the architecture as arguments.
     training
         The cost of a training step, if there is one.
     peaks, traffic
@@ -72,6 +72,7 @@ class EvaluatorPackage:
     stages: tuple[Evaluator, ...]
     all_stages: Evaluator
     derived: tuple[Evaluator, ...]
+    general_derived: tuple[Evaluator, ...]
     training: tuple[Evaluator, ...]
     peaks: tuple[Evaluator, ...]
     traffic: tuple[Evaluator, ...]
@@ -159,6 +160,7 @@ def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPa
         stages=evaluate_stages(stages, THIS_MODEL),
         all_stages=evaluate_all_stages(stages, THIS_MODEL),
         derived=evaluate_derived(stages),
+        general_derived=evaluate_derived(general),
         training=() if training is None else evaluate_stages(training, THIS_MODEL),
         peaks=evaluate_peaks(stages, peaks, THIS_MODEL),
         traffic=evaluate_traffic(stages, traffic, THIS_MODEL),

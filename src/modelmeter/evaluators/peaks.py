@@ -29,7 +29,8 @@ def build_peaks(stages: Stages) -> Program:
         names = tuple(f"{stage}_{number}" for number in range(len(candidates)))
         outputs.update(zip(names, candidates, strict=True))
         by_stage[stage] = names
-    by_stage[REQUEST] = tuple(f"{stage}_{PEAK}" for stage in fold_metric(PEAK, spec.stages).stages)
+    for whole in spec.whole_names:
+        by_stage[whole] = tuple(f"{stage}_{PEAK}" for stage in fold_metric(PEAK, spec.stages).stages)
     for stage in stages.names:
         outputs[f"{stage}_{PEAK}"] = Combination(MAXIMUM, by_stage[stage])
     program = build_program(outputs, constants=stages.constants, dimensions=spec.dimensions)

@@ -23,7 +23,10 @@ from modelmeter.support.errors import FormulaError
 _FUNCTIONS = {"sum": SUM, "largest": MAXIMUM}
 """Of programs, for those of a fold."""
 
-_CHAINED = (REQUEST, TRAINING_STEP)
+ALL_STAGES = "stages"
+"""The name of what has the costs of all stages at once, and of the request."""
+
+_CHAINED = (ALL_STAGES, REQUEST, TRAINING_STEP)
 """Where all stages run one after the other, so that sizes of later ones follow from those of earlier ones."""
 
 
@@ -36,7 +39,7 @@ class Stages:
     spec
         What they are built from.
     names
-        The stages, then the request; or a training step.
+        The stages, then the request if there is one; or a training step.
     program
         Its outputs are the derived sizes, and each metric of each stage: ``prefill_io_bytes`` and so on.
     constants
@@ -57,12 +60,17 @@ class Stages:
         """Return what the evaluators of a stage take: the sizes in any of its formulas."""
         return self._signatures[stage]
 
+    @property
+    def whole_signature(self) -> Signature:
+        """What takes the sizes of all stages: as the request does, if there is one."""
+        return self._signatures[REQUEST] if REQUEST in self.names else self._make_signature(ALL_STAGES)
+
     @cached_property
     def _signatures(self) -> dict[str, Signature]:
         return {stage: self._make_signature(stage) for stage in self.names}
 
     def _make_signature(self, stage: str) -> Signature:
-        program = self.part(stage, *METRICS)
+        program = self.program if stage == ALL_STAGES else self.part(stage, *METRICS)
         is_chained = stage in _CHAINED
         derivations = self.spec.derivations if is_chained else self.spec.free_derivations
         rules = (derivations[name] for name in program.inputs if name in derivations)
@@ -90,11 +98,12 @@ def build_stages(
     for stage, cost in spec.costs.items():
         for metric in METRICS:
             outputs[f"{stage}_{metric}"] = cost[metric]
-    for metric in METRICS:
-        outputs[f"{REQUEST}_{metric}"] = combine_stages(spec, metric)
+    for whole in spec.whole_names:
+        for metric in METRICS:
+            outputs[f"{whole}_{metric}"] = combine_stages(spec, metric)
     return Stages(
         spec=spec,
-        names=(*spec.costs, REQUEST),
+        names=(*spec.costs, *spec.whole_names),
         program=build_program({**outputs, **beside}, constants=constants, dimensions=spec.dimensions),
         constants=constants,
     )

@@ -12,6 +12,7 @@ from modelmeter.core.size_rules import Rule
 from modelmeter.core.symbols import Dimensions
 from modelmeter.evaluators.signature import Derivation
 from modelmeter.model.definition import DerivedSize
+from modelmeter.model.refused_stages import RefusedStage, explain_refusal
 from modelmeter.model.stages import REQUEST, TRAINING_STEP, Stage, TrainingStep
 
 REQUEST_WORDS = "all stages, one after the other"
@@ -93,6 +94,8 @@ class PackageSpec:
         Two sizes that are one axis of a grid, by the name of the axis.
     routes_experts
         Whether tokens choose among modules of the model.
+    refused
+        The stages that the model lacks, with the reason: then there is no request.
     fixed
         The architecture sizes that are numbers in every formula, also where the others are arguments.
     """
@@ -117,12 +120,25 @@ class PackageSpec:
     server_steps: Mapping[str, Cost] = field(factory=dict)
     pairs: Mapping[str, tuple[str, str]] = field(factory=dict)
     routes_experts: bool = False
+    refused: tuple[RefusedStage, ...] = ()
 
     @property
     def stage_words(self) -> dict[str, str]:
-        """What each stage, the request and the training step are, as a part of a sentence."""
+        """What each stage, the request if there is one, and the training step are, as a part of a sentence."""
         training = {} if self.training is None else {TRAINING_STEP: self.training.words}
-        return {**{stage.name: stage.words for stage in self.stages}, REQUEST: REQUEST_WORDS, **training}
+        whole = dict.fromkeys(self.whole_names, REQUEST_WORDS)
+        return {**{stage.name: stage.words for stage in self.stages}, **whole, **training}
+
+    @property
+    def whole_names(self) -> tuple[str, ...]:
+        """The name of the request, if there is one: none has a stage that is refused."""
+        return () if self.refused else (REQUEST,)
+
+    def explain_refusals(self) -> dict[str, str]:
+        """Return why there is no such stage, or no such thing that is made of all stages, by name."""
+        names = [*(stage.name for stage in self.refused), REQUEST, TRAINING_STEP]
+        stages = [stage.name for stage in self.stages]
+        return {name: why for name in names if (why := explain_refusal(name, self.refused, stages))}
 
     @property
     def derived_formulas(self) -> dict[str, Size]:

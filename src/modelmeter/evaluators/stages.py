@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from modelmeter.algebra.program import select
 from modelmeter.core.metrics import METRIC_RECORDS, METRICS
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, StageCosts
-from modelmeter.evaluators.programs import Stages, make_parameters
+from modelmeter.evaluators.programs import ALL_STAGES, Stages, make_parameters
 from modelmeter.evaluators.signature import Signature
 from modelmeter.model.definition import DerivedSize
-from modelmeter.model.stages import REQUEST, TRAINING_STEP
+from modelmeter.model.stages import TRAINING_STEP
 
 METRIC_WORDS: Mapping[str, str] = {
     name: f"{METRIC_RECORDS[name].meaning[0].upper()}{METRIC_RECORDS[name].meaning[1:]}" for name in METRICS
@@ -40,10 +40,10 @@ def _evaluate_stage(stages: Stages, stage: str, shared: str) -> Evaluator:
 def evaluate_all_stages(stages: Stages, shared: str) -> Evaluator:
     """Return the evaluator of all stages and the request at once; its steps are ``shared``."""
     return Evaluator(
-        name="stages",
-        summary="Return the costs of each stage and of the request.",
+        name=ALL_STAGES,
+        summary=f"Return the costs of each stage{' and of the request' if stages.spec.whole_names else ''}.",
         notes="",
-        signature=stages.signature(REQUEST),
+        signature=stages.whole_signature,
         program=stages.program,
         result=StageCosts({stage: _cost_of(stage) for stage in stages.names}),
         shared=shared,

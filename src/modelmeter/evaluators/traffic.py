@@ -12,7 +12,6 @@ from modelmeter.core.metrics import FUSED_IO
 from modelmeter.evaluators.evaluator import Evaluator, OneValue
 from modelmeter.evaluators.programs import Stages, combine_stages
 from modelmeter.evaluators.spec import PackageSpec
-from modelmeter.model.stages import REQUEST
 
 
 def build_traffic(stages: Stages) -> Program:
@@ -25,7 +24,7 @@ def build_traffic(stages: Stages) -> Program:
 def list_traffic(spec: PackageSpec) -> dict[str, Size | Combination]:
     """Return the outputs of all stages, and of the request."""
     outputs: dict[str, Size | Combination] = {f"{stage}_{FUSED_IO}": spec.fused_io[stage] for stage in spec.costs}
-    return {**outputs, f"{REQUEST}_{FUSED_IO}": combine_stages(spec, FUSED_IO)}
+    return outputs | {f"{whole}_{FUSED_IO}": combine_stages(spec, FUSED_IO) for whole in spec.whole_names}
 
 
 def evaluate_traffic(stages: Stages, program: Program, shared: str) -> tuple[Evaluator, ...]:

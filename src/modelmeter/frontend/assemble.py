@@ -24,6 +24,8 @@ from modelmeter.frontend.definition import (
     default_text_workload,
     default_vision_workload,
     describe_images,
+    describe_refused,
+    hold_parameters_once,
     make_vision_dimensions,
     make_vision_stage,
 )
@@ -39,16 +41,17 @@ from modelmeter.frontend.modules import (
 )
 from modelmeter.frontend.positions import describe_positions, limit_context
 from modelmeter.frontend.records import TracedForward, TracedModel, TracedRun
-from modelmeter.frontend.refusals import name_line
+from modelmeter.frontend.refusals import describe_unpriced, name_line
 from modelmeter.frontend.regions import merge_alike, merge_regions
 from modelmeter.frontend.substitution import Substitution
 from modelmeter.frontend.text_parts import CACHED, split_stage
 from modelmeter.frontend.text_stages import learn_stages, list_stages
-from modelmeter.frontend.traced_graph import list_members, trace_graph
+from modelmeter.frontend.traced_graph import find_whole_path, list_members, trace_graph
 from modelmeter.frontend.tracing import Build, StageForward, trace_forward
 from modelmeter.frontend.vision import trace_vision
 from modelmeter.frontend.windows import TracedRegion, cut_windows, describe_windows, find_windows
-from modelmeter.support.errors import CountError
+from modelmeter.model.refused_stages import RefusedStage
+from modelmeter.support.errors import CountError, UnpricedOperatorError
 
 Begin = Callable[[str], None]
 TraceOne = Callable[[Build, StageForward, Size, Sequence[Relational]], TracedForward]
@@ -90,17 +93,26 @@ def trace_model(
     shortest = find_shortest(() if shape is None else shape.states for shape in shapes)
     windows = find_windows(config)
 
-    def trace_stages(longest: int | None, chunks: Chunks) -> dict[str, TracedRun]:
-        found = {}
+    def trace_stages(longest: int | None, chunks: Chunks) -> tuple[dict[str, TracedRun], tuple[RefusedStage, ...]]:
+        found, refused = {}, {}
         full = cut_windows(windows, longest)
         for name, stage in list_stages(shapes).items():
             begin(f"trace {name}")
             parts = split_stage(name, stage, shapes, full, longest, chunks)
-            forwards = trace_parts(depth, parts, chunks=chunks if name == PREFILL else WHOLE)
+            try:
+                forwards = trace_parts(depth, parts, chunks=chunks if name == PREFILL else WHOLE)
+            except UnpricedOperatorError as error:
+                refused[name] = error
+                continue
             found[name] = TracedRun(stage=TEXT_STAGES[name], forwards=forwards)
-        return found
+        if not found:
+            raise next(iter(refused.values()))
+        return hold_parameters_once(found), tuple(
+            RefusedStage(name=name, reason=describe_unpriced(error, find_whole_path(error.path, depth)))
+            for name, error in refused.items()
+        )
 
-    longest, (chunks, traced_text) = trace_within(
+    longest, (chunks, (traced_text, refused)) = trace_within(
         config,
         {TEXT_DIMENSIONS.symbol("seq_len"): 0, CACHED: 1},
         lambda most: trace_in_chunks(lambda chunks: trace_stages(most, chunks)),
@@ -108,7 +120,7 @@ def trace_model(
     runs |= traced_text
     windows = evolve(cut_windows(windows, longest), chunks=chunks.lengths)
     begin("read the module graph")
-    graph, unused = trace_graph(model, depth, tower)
+    graph, unused = trace_graph(model, depth, runs, tower)
     left_out = sum(count_own_parameters(model).values()) - graph.root.parameter_count
     image_tokens = None if card is None or tower is None else sympy.expand(tower.sizes[0].symbol * card.image_tokens)
     traced = TracedModel(
@@ -135,7 +147,9 @@ def trace_model(
             **describe_chunks(chunks),
             **describe_positions(longest),
             **describe_left_out(unused, left_out),
+            **describe_refused(refused, tuple(runs)),
         },
+        refused=refused,
     )
     check_alike(traced)
     return traced, depth

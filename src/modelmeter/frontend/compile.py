@@ -31,7 +31,6 @@ from modelmeter.frontend.text_stages import learn_cache, list_stages
 from modelmeter.frontend.training.traced_step import add_training
 from modelmeter.frontend.vision import run_vision
 from modelmeter.model.registry import register_model
-from modelmeter.support.errors import CountError
 from modelmeter.verify.symbolic_trace import Forward
 
 POINTS = 3
@@ -71,6 +70,7 @@ class TracedCompilation:
             "model_type": self.traced.model_type,
             "class": self.traced.class_name,
             "assumed": dict(self.assumed),
+            **({"refused": list_refused(self.traced)} if self.traced.refused else {}),
             "summary": " ".join(filter(None, (self.traced.checks, self.traced.training_checks))),
             "checks": [{**asdict(each), "seconds": round(each.seconds, 2)} for each in self.checked],
         }
@@ -136,11 +136,9 @@ def compile_card(
     Raises
     ------
     CountError
-        If the card says that a stage cannot be exact, or as of a config.
+        As of a config.
     """
     begin("read the config")
-    for stage, reason in card.refused.items():
-        raise CountError(f"{stage} of this model cannot be exact", place=card.name, found=reason)
     fields = {**card.config, "model_type": card.model_type}
     read = make_config(fields, name or card.title, place=card.name, is_carded=True)
     # What a card does not say is a default of the class, and nothing that was published.
@@ -178,11 +176,18 @@ def _compile_model(
         vars(compiled)["peaks"] = unchecked.peaks
     rule = None if card is None else PAGE_RULES.get(card.name)
     serving = make_serving(tuple(traced.runs), traced.default_workload)
-    register_model(compiled.definition, beside=list_beside(serving, rule, positions))
+    register_model(
+        compiled.definition, beside=list_beside(serving, rule, positions, list_refused(traced), tuple(traced.runs))
+    )
     return TracedCompilation(
         compiled=compiled.make_all(), traced=traced, checked=tuple(checked), page_rule=rule,
         assumed=read.assumed, max_position_embeddings=positions, tower=card if card and card.tower else None,
     )  # fmt: skip
+
+
+def list_refused(traced: TracedModel) -> dict[str, str]:
+    """Return the reason for each stage that is refused, by name."""
+    return {stage.name: stage.reason for stage in traced.refused}
 
 
 def find_positions(config: Any) -> int | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
@@ -73,6 +74,8 @@ class Manifest:
     max_position_embeddings
         How many positions its config names; None where it does not, or where the folder was written before they were
         kept.
+    refused
+        The reason for each stage that is refused, by name.
     other_digests
         The same of pages, data and copies in other languages, by path from the folder that the package is in.
     """
@@ -87,6 +90,7 @@ class Manifest:
     page_rule: PageRule | None
     digests: Mapping[str, str]
     max_position_embeddings: int | None = None
+    refused: Mapping[str, str] = field(factory=dict)
     other_digests: Mapping[str, str] = field(factory=dict)
 
     def check(self) -> None:
@@ -105,6 +109,7 @@ class Manifest:
 def write_manifest(
     files: Mapping[str, str], *, name: str, title: str, package: str, stages: tuple[str, ...],
     workload: Mapping[str, int], page_rule: PageRule | None = None, max_position_embeddings: int | None = None,
+    refused: Mapping[str, str] = MappingProxyType({}),
 ) -> str:  # fmt: skip
     """Return the manifest of the files of a compiled model, by path from the folder that its package is in."""
     inside = {path.removeprefix(f"{package}/"): text for path, text in files.items() if path.startswith(f"{package}/")}
@@ -112,7 +117,7 @@ def write_manifest(
         format_version=FORMAT, modelmeter=version("modelmeter"), name=name, title=title, package=package,
         stages=stages, workload=workload, page_rule=page_rule,
         digests={file: digest_text(inside[file]) for file in sorted(inside)},
-        max_position_embeddings=max_position_embeddings,
+        max_position_embeddings=max_position_embeddings, refused=refused,
         other_digests={
             path: digest_text(files[path]) for path in sorted(files) if not path.startswith(f"{package}/")
         },
@@ -160,8 +165,9 @@ def open_folder(folder: str | os.PathLike[str]) -> str:
         return _load_model(place, manifest)
 
     beside = list_beside(
-        make_serving(manifest.stages, manifest.workload), manifest.page_rule, manifest.max_position_embeddings
-    )
+        make_serving(manifest.stages, manifest.workload), manifest.page_rule, manifest.max_position_embeddings,
+        manifest.refused, manifest.stages,
+    )  # fmt: skip
     if CHECKS_FILE in manifest.digests:
         beside[RECORDED_CHECKS] = str(place.resolve() / CHECKS_FILE)
     register_lazily(manifest.name, Registration(package=manifest.package, load=load, beside=beside))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import ClassVar, Final
 
 import sympy
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from modelmeter.core.cost import Elements
 from modelmeter.core.evaluate import evaluate
@@ -18,13 +18,14 @@ from modelmeter.core.symbols import Dimension, Dimensions, define_sizes
 from modelmeter.frontend.cards.card import Tower
 from modelmeter.frontend.general.config_sizes import describe_general
 from modelmeter.frontend.positions import split_context
-from modelmeter.frontend.records import TracedModel
+from modelmeter.frontend.records import TracedModel, TracedRun
 from modelmeter.frontend.training.step import describe_training, make_training_step
 from modelmeter.frontend.tree import LayerTrees
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.model.definition import Derivation, DerivedSize, Model
 from modelmeter.model.loop import Loop
 from modelmeter.model.presentation import Checks
+from modelmeter.model.refused_stages import RefusedStage
 from modelmeter.model.stages import Stage
 
 VISION, PREFILL, DECODE = "vision", "prefill", "decode"
@@ -60,6 +61,29 @@ TEXT_STAGES = {
     ),
 }
 """The stages of a text decoder."""
+
+
+REFUSED_RULE: Final = "Refused stages"
+"""The name of the counting rule that names them."""
+
+
+def hold_parameters_once(runs: Mapping[str, TracedRun]) -> dict[str, TracedRun]:
+    """Return runs of a text decoder of which the first has the parameters that the others share with it."""
+    return {
+        name: run if place else evolve(run, stage=evolve(run.stage, shares_parameters=False))
+        for place, (name, run) in enumerate(runs.items())
+    }
+
+
+def describe_refused(refused: Sequence[RefusedStage], stages: Collection[str]) -> dict[str, str]:
+    """Return the counting rule that names the stages that are refused, if any are."""
+    if not refused:
+        return {}
+    named = " ".join(f"``{stage.name}`` is refused: {stage.reason}." for stage in refused)
+    return {
+        REFUSED_RULE: f"{named} So the model has no request and no training step, which have it, too; its other stages "
+        f"are as of any model: {', '.join(f'``{name}``' for name in stages)}."
+    }
 
 
 def make_vision_stage(tower: Tower) -> Stage:
@@ -212,6 +236,7 @@ def define_model(traced: TracedModel) -> Model:
         package=name_package(traced.title),
         dimensions=dimensions,
         stages=tuple(run.stage for run in traced.runs.values()),
+        refused=traced.refused,
         stage_of=stage_of,
         build_layers=trees.build,
         list_inputs=list_inputs,

@@ -13,6 +13,7 @@ from modelmeter.core.size_rules import Rule
 from modelmeter.core.symbols import Dimensions
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import Shape
+from modelmeter.model.refused_stages import RefusedStage
 from modelmeter.model.stages import Stage
 
 
@@ -252,6 +253,8 @@ class TracedModel:
         Why there is none, if it was asked for.
     training_checks
         How its formulas were checked: as ``checks``.
+    refused
+        The stages that are not among the runs, since an operator of theirs has no price.
     """
 
     title: str
@@ -272,6 +275,7 @@ class TracedModel:
     training: TracedRun | None = None
     training_refused: str = ""
     training_checks: str = ""
+    refused: tuple[RefusedStage, ...] = ()
 
 
 def describe_sizes(sizes: Mapping[str, int]) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from modelmeter.frontend.configs.config_fields import clip
-from modelmeter.support.errors import CountError, ModelMeterError
+from modelmeter.support.errors import CountError, ModelMeterError, UnpricedOperatorError
 
 _PLACE = "site-packages/transformers/"
 
@@ -54,11 +54,8 @@ def name_line(work: str) -> Iterator[None]:
     except ModelMeterError:
         raise
     except Exception as error:  # whatever the code of a model fails with where a number is missing
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _PLACE in frame.filename]
-        where = ""
-        if frames:
-            last = frames[-1]
-            where = f"{last.filename.rpartition(_PLACE)[2]}:{last.lineno}: {last.line}"
+        frame = _find_last_frame(error)
+        where = "" if frame is None else f"{_name_place(frame)}: {frame.line}"
         text = " ".join(f"{type(error).__name__}: {error}".split())
         raise CountError(f"{work} fails", place=where, found=text[:200], remedy=describe_module(error)) from error
 
@@ -106,3 +103,28 @@ def _find_path(root: Any, module: object) -> str:
     """Return the path of a module in the outermost one that was called; nothing while these are being built."""
     named = root.named_modules() if "_modules" in vars(root) else ()
     return next((path for path, each in named if each is module), "")
+
+
+def describe_unpriced(error: UnpricedOperatorError, path: str) -> str:
+    """Return which module runs an operator that has no price, and at which line of transformers, as a clause.
+
+    Parameters
+    ----------
+    error
+        What was raised as the operator was met.
+    path
+        The module, where its path in the whole model is not that of the error.
+    """
+    frame = _find_last_frame(error)
+    where = "" if frame is None else f", at {_name_place(frame)}"
+    return f"{path or 'the model'} runs aten.{error.operator}, which has no price{where}"
+
+
+def _find_last_frame(error: BaseException) -> traceback.FrameSummary | None:
+    """Return where in transformers an error came from."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _PLACE in frame.filename]
+    return frames[-1] if frames else None
+
+
+def _name_place(frame: traceback.FrameSummary) -> str:
+    return f"{frame.filename.rpartition(_PLACE)[2]}:{frame.lineno}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from modelmeter.frontend.cards.page_rules import PageRule, make_page_views
 from modelmeter.model.positions import MOST_POSITIONS
+from modelmeter.model.refusals import REFUSED_STAGES, STAGES
 from modelmeter.model.serving import Serving, ServingMode
 
 VISION, PREFILL, DECODE = "vision", "prefill", "decode"
@@ -54,7 +56,11 @@ def make_serving(stages: Collection[str], workload: Mapping[str, int]) -> Servin
 
 
 def list_beside(
-    serving: Serving | None, rule: PageRule | None, max_position_embeddings: int | None = None
+    serving: Serving | None,
+    rule: PageRule | None,
+    max_position_embeddings: int | None = None,
+    refused: Mapping[str, str] = MappingProxyType({}),
+    stages: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return what modules beside that of a model have, by name.
 
@@ -64,9 +70,12 @@ def list_beside(
         How it is served, and how it looks at pages.
     max_position_embeddings
         How many positions its config names.
+    refused, stages
+        The reason for each stage that is refused, by name, and the stages that the model has.
     """
     return {
         **({} if serving is None else {"SERVING": serving}),
         **({} if rule is None else {"PAGE_VIEWS": make_page_views(rule)}),
         **({} if max_position_embeddings is None else {MOST_POSITIONS: max_position_embeddings}),
+        **({REFUSED_STAGES: dict(refused), STAGES: tuple(stages)} if refused else {}),
     }

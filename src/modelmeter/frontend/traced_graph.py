@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 
 from attrs import evolve
 from torch import nn
@@ -21,8 +21,10 @@ GRAPH_SIZES = {"batch_size": 3, "seq_len": 5, "decode_steps": 1, "max_new_tokens
 """What the module graph is traced at."""
 
 
-def trace_graph(model: nn.Module, depth: Depth, tower: Tower | None = None) -> tuple[ModuleGraph, tuple[str, ...]]:
-    """Return the graph of all modules, and the paths of those that are left out of it.
+def trace_graph(
+    model: nn.Module, depth: Depth, stages: Collection[str], tower: Tower | None = None
+) -> tuple[ModuleGraph, tuple[str, ...]]:
+    """Return the graph of all modules that ``stages`` run, and the paths of those that are left out of it.
 
     TorchInfo sees the layers that are traced; the others are siblings of their kind. A parameter that two modules
     share is the first one's. Without a tower, the text part of a model that sees is all that is used.
@@ -33,7 +35,9 @@ def trace_graph(model: nn.Module, depth: Depth, tower: Tower | None = None) -> t
     shapes = learn_cache(shallow)
 
     def prepare() -> dict[str, Callable[[], object]]:
-        text = {name: stage.prepare(shallow, sizes).run for name, stage in list_stages(shapes).items()}
+        text = {
+            name: stage.prepare(shallow, sizes).run for name, stage in list_stages(shapes).items() if name in stages
+        }
         return text if tower is None else {VISION: run_vision(shallow, tower, tower.add_up(sizes)), **text}
 
     unlike: dict[str, Hashable] = {
@@ -93,6 +97,17 @@ def _count_shared_once(graph: ModuleGraph, model: nn.Module) -> ModuleGraph:
 def first_path(path: str) -> str:
     """Return the path of the first member of every group in the path of a node."""
     return ".".join(re.split(r"[-,]", name)[0] if re.fullmatch(r"[\d,-]+", name) else name for name in path.split("."))
+
+
+def find_whole_path(path: str, depth: Depth) -> str:
+    """Return the path in the whole model of a module of the traced depth: the first of those that it stands for."""
+    names: list[str] = []
+    traced: list[str] = []
+    for name in path.split("."):
+        stack = depth.find(".".join(traced))
+        traced.append(name)
+        names.append(name if stack is None else str(stack.kinds.index(stack.traced[int(name)])))
+    return ".".join(names)
 
 
 def list_members(graph: ModuleGraph, node: ModuleNode, depth: Depth) -> list[str]:

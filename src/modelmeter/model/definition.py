@@ -18,6 +18,7 @@ from modelmeter.layers.base import BaseLayer
 from modelmeter.model.loop import Loop
 from modelmeter.model.naming import choose_name
 from modelmeter.model.presentation import Abbreviation, Checks, Repetition
+from modelmeter.model.refused_stages import RefusedStage
 from modelmeter.model.stages import REQUEST, TRAINING_STEP, Stage, TrainingStep
 
 
@@ -115,6 +116,8 @@ class Model:
         Returns a value for every size of the workload and of storage.
     trace
         Returns the module graph of an architecture; needs torch.
+    refused
+        The stages that it lacks, with the reason: then it has neither a request nor a training step.
     loop
         The stage that runs in steps.
     training
@@ -171,6 +174,7 @@ class Model:
     read_architecture: Callable[[ModuleGraph], Architecture]
     default_workload: Callable[[], dict[str, int]]
     trace: Callable[[Any], ModuleGraph]
+    refused: tuple[RefusedStage, ...] = ()
     loop: Loop | None = None
     training: TrainingStep | None = None
     rules: tuple[Rule, ...] = ()
@@ -200,7 +204,12 @@ class Model:
 
     @property
     def whole_names(self) -> tuple[str, ...]:
-        """The names of what is made of stages: the request, and a training step if there is one."""
+        """The names of what is made of all stages: the request, and a training step if there is one.
+
+        Where a stage is refused, there is none of these.
+        """
+        if self.refused:
+            return ()
         return (REQUEST,) if self.training is None else (REQUEST, TRAINING_STEP)
 
     @property

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from attrs import field, frozen
 
+from modelmeter.model.refusals import refuse_stage_of
 from modelmeter.model.registry import DEFAULT, find_beside
 from modelmeter.support.errors import WorkloadError
 from modelmeter.support.suggestions import unknown_name
@@ -221,10 +222,11 @@ def find_serving(model: str = DEFAULT) -> Serving:
     Raises
     ------
     UnknownNameError
-        If no model of this name is registered.
+        If no model of this name is registered, or it has no request, as a stage of it is refused.
     WorkloadError
         If the model does not say.
     """
+    refuse_stage_of(model, "request")
     found = find_beside(model, MODULE, "SERVING")
     if not isinstance(found, Serving):
         raise WorkloadError(

@@ -142,8 +142,12 @@ class PageInput:
     def request_value(self, metric: Shown, paths: Iterable[str] | None = None) -> int | Fraction | None:
         """Return what the modules at ``paths``, or all of them, cost in a request; None for activations of some.
 
+        None also where there is no request, as a stage of it is refused.
+
         The paths do not contain each other.
         """
+        if self.definition.refused:
+            return None
         fold = fold_metric(metric, self.definition.stages)
         if fold.function == "largest":
             return max(self.stage_value(stage, metric) for stage in fold.stages) if paths is None else None

@@ -72,9 +72,14 @@ def build_pages_of(source: PageInput, evidence: Mapping[str, Sequence[str]] | No
     return Pages(
         sizes=tuple((title, tuple(rows)) for title, rows in sizes if rows),
         layers=tuple(build_layer_page(source, entry, checks.get(entry.name, ())) for entry in catalogue),
-        stages=(*stages, build_request_page(source), *_build_training_pages(source, checks.get(TRAINING_STEP, ()))),
+        stages=(*stages, *_build_request_pages(source), *_build_training_pages(source, checks.get(TRAINING_STEP, ()))),
         tree=tuple(_tree_rows(source, source.model, 0)),
     )
+
+
+def _build_request_pages(source: PageInput) -> Iterator[StagePage]:
+    if not source.definition.refused:
+        yield build_request_page(source)
 
 
 def _build_training_pages(source: PageInput, evidence: Sequence[str]) -> Iterator[StagePage]:
@@ -147,6 +152,7 @@ def describe_common(
         "name": name,
         "has_accuracy": has_accuracy,
         "request": REQUEST,
+        "has_request": not definition.refused,
         "peak": PEAK,
         "peak_meaning": conventions.PEAK_MEANING,
         "peak_checks": definition.checks.peaks,

@@ -43,7 +43,7 @@ def build_stage_page(source: PageInput, stage: str, evidence: Sequence[str]) -> 
                 stages=(),
                 # The largest stage is the request's, so a stage is no share of it.
                 request=None
-                if fold_metric(metric, source.definition.stages).function == "largest"
+                if source.definition.refused or fold_metric(metric, source.definition.stages).function == "largest"
                 else Share(value=source.stage_value(stage, metric), total=source.request_value(metric)),
             )
             for metric in SHOWN

@@ -13,6 +13,7 @@ from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedT
 from lark.exceptions import VisitError
 from lark.visitors import Transformer_NonRecursive
 
+from modelmeter.model.refused_stages import refuse_stage
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.layer_source import LayerSource, layer
 from modelmeter.scaling.quantity import Quantity, as_quantity, largest_of, of_one_unit, smallest_of
@@ -163,6 +164,7 @@ class _Builder(Transformer_NonRecursive[Token, Any]):
             return size(self._model, name)
         if (unit := _find_unit(name)) is not None:
             return as_quantity(*unit).named(name)
+        refuse_stage(name, self._model.definition.refused, self._model.stages)
         prefixes = dict.fromkeys(each.split(".")[0] for each in self._own)
         sizes = sort_sizes(self._model.defaults, self._model.definition.dimensions.architecture)
         raise unknown_name(

@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.breakdown import OperatorRow, list_states
 from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, METRICS, PEAK
+from modelmeter.model.refused_stages import refuse_stage
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.scaling.compiled_formulas import CompiledFormulas, make_context
 from modelmeter.scaling.context import Context
@@ -219,6 +220,7 @@ def stage(model: CompiledFormulas, name: str) -> Source:
     'prefill.operator(scaled_dot_product_attention).tensor_core_flops'
     """
     if name not in model.stages:
+        refuse_stage(name, model.definition.refused, model.stages)
         raise unknown_name("stage", name, model.stages)
     return Source(model=model, stage=name)
 

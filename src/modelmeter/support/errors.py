@@ -79,6 +79,27 @@ class CountError(ModelMeterError):
     """An independent count met an operator that nothing accounts for."""
 
 
+class UnpricedOperatorError(CountError):
+    """An operator has no price in the table, so that what runs it has no cost.
+
+    Parameters
+    ----------
+    problem
+        What is wrong, as one clause.
+    path
+        The module whose forward calls it.
+    operator
+        Its ATen name.
+    """
+
+    def __init__(self, problem: str, *, path: str, operator: str) -> None:
+        self.path, self.operator = path, operator
+        super().__init__(
+            problem, place=path or "the model", found=f"aten.{operator}",
+            remedy="add it to modelmeter.core.operator_table",
+        )  # fmt: skip
+
+
 def describe_problem(
     problem: str, *, place: str = "", expected: object = None, found: object = None, remedy: str = ""
 ) -> str:

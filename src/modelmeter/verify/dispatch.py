@@ -27,7 +27,7 @@ from modelmeter.core.operator_table import (
     VIEW_OPERATORS,
     find_weight,
 )
-from modelmeter.support.errors import CountError
+from modelmeter.support.errors import UnpricedOperatorError
 from modelmeter.verify.known_results import KnownResults
 from modelmeter.verify.module_calls import ModuleFollower
 
@@ -100,7 +100,7 @@ class DispatchFollower(TorchDispatchMode):  # type: ignore[no-untyped-call]  # t
 
     Raises
     ------
-    CountError
+    UnpricedOperatorError
         When an operator is in no list of :mod:`modelmeter.core.operator_table`, or a module is not part of the model.
     """
 
@@ -133,10 +133,7 @@ class DispatchFollower(TorchDispatchMode):  # type: ignore[no-untyped-call]  # t
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
-            raise CountError(
-                "an operator that nothing accounts for", place=self.modules.path or "the model", found=f"aten.{name}",
-                remedy="add it to modelmeter.core.operator_table",
-            )  # fmt: skip
+            raise UnpricedOperatorError("an operator that nothing accounts for", path=self.modules.path, operator=name)
         if name in VIEW_OPERATORS:
             return func(*args, **kwargs) if self.known is None else self.known.view(func, args, kwargs)
         self.before()

@@ -13,7 +13,7 @@ from modelmeter.core.operator_table import (
     find_complex_weight,
     find_weight,
 )
-from modelmeter.support.errors import CountError
+from modelmeter.support.errors import UnpricedOperatorError
 from modelmeter.verify.dispatch import Dispatched
 
 
@@ -22,7 +22,7 @@ def weigh(operator: Dispatched) -> int:
 
     Raises
     ------
-    CountError
+    UnpricedOperatorError
         If it computes with complex numbers, and the table has no price for that.
     """
     inputs, outputs = operator.inputs, operator.outputs
@@ -49,10 +49,9 @@ def weigh(operator: Dispatched) -> int:
 def _weigh_complex(operator: Dispatched) -> int:
     weight = find_complex_weight(operator.name)
     if weight is None:
-        raise CountError(
-            "an operator on complex numbers has no price", place=operator.path or "the model",
-            found=f"aten.{operator.name}", remedy="add it to modelmeter.core.operator_table",
-        )  # fmt: skip
+        raise UnpricedOperatorError(
+            "an operator on complex numbers has no price", path=operator.path, operator=operator.name
+        )
     return weight.flops * operator.outputs[0].numel()
 
 

@@ -153,12 +153,20 @@ export function wholeModel(name, parts, derived, constants) {
 export const request = (parts) =>
   toCost(METRICS.map((metric, place) => FOLD[FOLDS[metric][0]](FOLDS[metric][1].map((stage) => parts[stage][place]))));
 
-/** The costs of the stages, by name, and of the request. */
-export const stages = (names) => (parts) =>
+/** The costs of the stages, by name, and of the request, if there is one. */
+export const stages = (names, hasRequest = true) => (parts) =>
   Object.freeze({
     ...Object.fromEntries(names.map((name, place) => [name, toCost(parts[place])])),
-    request: request(parts),
+    ...(hasRequest && { request: request(parts) }),
   });
+
+/** A function in the place of one that the model lacks: it says why. */
+export const refuse = (name, reason) => {
+  const refused = () => {
+    throw new CostError(reason);
+  };
+  return Object.defineProperty(refused, "name", { value: name });
+};
 
 /** The functions of one metric each and of fused_io_bytes, of specifications by name. */
 export function metricsOf(costs) {

@@ -81,7 +81,7 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
     stages = [name for name in package.stage_names if name != REQUEST]
     derived = [size.name for size in spec.derived]
     training = TRAINING_STEP if package.training else None
-    shared = {"stages": stages, "training": training, "derived": derived}
+    shared = {"stages": stages, "training": training, "derived": derived, "refused": spec.explain_refusals()}
     fixed = {name: size for name, size in spec.architecture.items() if name in spec.fixed}
     fused_names = [f"{stage}_{FUSED_IO}" for stage in package.stage_names]
     metric_names = [
@@ -91,7 +91,14 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
     files = {
         "programs.mjs": templates.render("programs.mjs.jinja", programs=_print_stages(package)),
         "stages.mjs": templates.render(
-            "stages.mjs.jinja", **shared, metric_names=[*metric_names, *fused_names], chained_peaks=chained
+            "stages.mjs.jinja",
+            **shared,
+            metric_names=[*metric_names, *fused_names],
+            chained_peaks=chained,
+            refused_metrics={
+                name: [f"{name} as {name}_{metric}" for metric in (*METRICS, FUSED_IO, PEAK)]
+                for name in spec.explain_refusals()
+            },
         ),
         "general.mjs": templates.render(
             "general.mjs.jinja", **shared, fixed=write_sizes(fixed), fused_names=fused_names
@@ -148,13 +155,11 @@ def _print_stages(package: EvaluatorPackage) -> dict[str, ProgramText]:
     """Return the programs of stages: of their costs and of a training step, of what is fused, and of peaks."""
     general = {evaluator.name: evaluator for evaluator in package.general}
     stages = [name for name in package.stage_names if name != REQUEST]
-    request = general[REQUEST]
     peaks = {evaluator.name: evaluator for evaluator in package.peaks}
-    sizes = request.signature.parameters
     return {
         **{
-            size.name: print_program(select(request.program, size.name), sizes, [size.name], {})
-            for size in package.spec.derived
+            each.name: print_program(each.program, each.signature.parameters, [each.name], {})
+            for each in package.general_derived
         },
         **{stage: _print_stage(general[stage], general[f"{stage}_{FUSED_IO}"]) for stage in stages},
         **{each.name: _print_outputs(general[each.name]) for each in package.training},

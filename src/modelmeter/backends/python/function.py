@@ -138,7 +138,10 @@ def _print_body(evaluator: Evaluator, limits: Limits | None, beside: Sequence[st
             for stage, cost in stages.items():
                 names = {name: name for name in cost.outputs.values()}
                 _print_cost(printer, evaluator, OneCost(names), f"{stage} =")
-            return [*printer.lines, f"    return Stages(({', '.join(stages)}))"], "Stages"
+            return [
+                *printer.lines,
+                f"    return Stages(({', '.join(stages)}{',' if len(stages) == 1 else ''}))",
+            ], "Stages"
         case OneValue(_, name):
             output = evaluator.output(name)
             is_width = any(size.may_be_fraction for size in evaluator.signature.parameters)

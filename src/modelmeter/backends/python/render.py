@@ -39,6 +39,7 @@ _RUNTIME = (
         "_operations.py",
         "_blocks.py",
     ),
+    "_refused.py",
     *("_fused.py", "_plan.py", "_ahead.py", "_array_runtime.py", "_grid.py", "_rows.py", "_array_breakdown.py"),
     "_array_layers.py",
 )
@@ -106,7 +107,7 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
     held = _names_of(modules["_stages.py"])
     cut = [*(f"{stage}_{metric}" for stage in _names_of(stages) for metric in METRICS), *_names_of(package.traffic)]
     cut += [name for name in _names_of(package.peaks) if name not in held]
-    names = {"_stages": ["Stages", *held], "_metrics": [REQUEST, *cut]}
+    names = {"_stages": ["Stages", *held], "_metrics": [*spec.whole_names, *cut]}
     aliases = {old: new for old, new in package.aliases.items() if not old.endswith(FUSED_IO)}
     names_of_fused = {
         name: [f"{name}_{FUSED_IO}", *(f"{old}_{FUSED_IO}" for old, new in aliases.items() if new == name)]
@@ -138,7 +139,10 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
         module: [name for name in listed if name not in {"Stages", *of_costs}] for module, listed in names.items()
     }
     files["_formulas.py"] = templates.render(
-        "formulas.py.jinja", holders=holders, costs=[evaluator.name for evaluator in stages]
+        "formulas.py.jinja",
+        holders=holders,
+        costs=[evaluator.name for evaluator in stages],
+        refused=spec.explain_refusals(),
     )
     over_arrays = (*stages, package.all_stages, *package.peaks, *package.derived, *package.traffic)
     array_functions = list(map(print_array_function, over_arrays))
@@ -165,7 +169,7 @@ def _list_modules(package: EvaluatorPackage) -> dict[str, tuple[Evaluator, ...]]
     """Return the evaluators on integers by the module that has them."""
     at_once = evolve(
         package.all_stages,
-        summary=package.all_stages.summary.replace("request.", "request, in less time than one by one."),
+        summary=f"{package.all_stages.summary.removesuffix('.')}, in less time than one by one.",
     )
     likes = _find_likes(package.peaks, package)
     peaks = [peak for peak in package.peaks if peak.name not in likes]

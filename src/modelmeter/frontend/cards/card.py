@@ -15,6 +15,7 @@ from attrs import field, frozen
 
 from modelmeter.core.symbols import Dimension, define_sizes
 from modelmeter.frontend.cards.page_rules import PAGE_RULES
+from modelmeter.model.refused_stages import RefusedStage, refuse_stage
 
 BATCH_SIZE: Final = "batch_size"
 """Prompts side by side, each with its images."""
@@ -144,7 +145,7 @@ class Card:
     image_tokens
         The tokens of one image with its tiles, if it sees.
     refused
-        Stages that cannot be exact, by name, with the operator and the line that are in the way.
+        Stages that its traces refuse, by name, with the module, the operator and the line that are in the way.
     remarks
         What is left out of the formulas, and why, if anything is.
     """
@@ -161,15 +162,25 @@ class Card:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """The stages that formulas are made of; none is compiled where any is refused."""
+        """The stages that formulas are made of."""
         named = ("vision", "prefill", "decode") if self.tower is not None else ("prefill", "decode")
         return tuple(stage for stage in named if stage not in self.refused)
+
+    def refuse_stage(self, name: str) -> None:
+        """Refuse a stage that the compiled model lacks, and what is made of it; let any other name pass.
+
+        Raises
+        ------
+        RefusedStageError
+            With the reason.
+        """
+        refused = [RefusedStage(name=stage, reason=reason) for stage, reason in self.refused.items()]
+        refuse_stage(name, refused, self.stages)
 
     def describe(self) -> Iterator[str]:
         """Yield the lines that list it: its stages, those that are refused and why, its pages, and what is left out."""
         of = f", {self.class_name}" if self.class_name else ""
-        stages = "not compiled" if self.refused else ", ".join(self.stages)
-        yield f"{self.name}: {self.title}, {self.model_type}{of}; {stages}"
+        yield f"{self.name}: {self.title}, {self.model_type}{of}; {', '.join(self.stages)}"
         for stage, reason in self.refused.items():
             yield f"  {stage} is refused: {reason}"
         if self.tower is not None:

@@ -33,7 +33,7 @@ def find_card_of(config: PreTrainedConfig) -> Card | None:
     A tower whose features are not as wide as the text, as in some defaults of transformers, is none that runs.
     """
     for card in CARDS.values():
-        if card.model_type == config.model_type and card.tower is not None and not card.refused:
+        if card.model_type == config.model_type and card.tower is not None:
             own = make_config(
                 {**card.config, "model_type": card.model_type}, card.title, place=card.name, is_carded=True
             )

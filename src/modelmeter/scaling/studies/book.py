@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from modelmeter.model.refused_stages import explain_refusal
+from modelmeter.model.stages import REQUEST
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.studies import (
     architecture_sizes,
@@ -74,7 +76,9 @@ def write_book(
     findings: list[Findings] = []
     left_out: dict[str, str] = {}
     for study in chosen:
-        reason = study.explain_absence(subject)
+        # A study speaks of requests: what it says of single stages stands beside that.
+        refusal = explain_refusal(REQUEST, model.definition.refused, model.stages)
+        reason = refusal or study.explain_absence(subject)
         if reason is not None:
             left_out[study.id] = reason
             continue

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from page_reader import build, render
-from site_browser import find_chromium
+from site_browser import Watch, find_chromium
 
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.publishing.page_spec import Pages
@@ -86,3 +87,22 @@ def browser() -> Iterator[Any]:
         opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def page(site_folder: Path, browser: Any) -> Iterator[Any]:
+    """The calculator, which asks for nothing and complains of nothing."""
+    opened = browser.new_page()
+    watch = Watch(opened)
+    opened.goto((site_folder / "calculator.html").as_uri())
+    yield opened
+    watch.check(site_folder)
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """The published formulas as data."""
+    path = Path(__file__).parents[2] / "codegen/data/formulas.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found

@@ -6,45 +6,16 @@ again or not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
 import pytest
 import torch
 from nets import indices, meta
+from storage_walks import Apply, watch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from modelmeter.core.cost import Elements
 from modelmeter.support.errors import CountError
-from modelmeter.verify.live_storages import WatchedOperator, watch_storages
-
-
-class Apply(nn.Module):
-    """Calls ``function`` with itself."""
-
-    def __init__(self, function: Callable[..., object]) -> None:
-        super().__init__()
-        self.function = function
-        self.widen = nn.Linear(3, 11, device="meta")
-        self.narrow = nn.Linear(11, 3, device="meta")
-        self.row = nn.Parameter(meta(3))
-        self.register_buffer("column", meta(5, 1))
-
-    def forward(self, *inputs: Tensor) -> object:
-        return self.function(self, *inputs)
-
-
-def walk(function: Callable[..., object], *inputs: Tensor, cache: Iterable[Tensor] = ()) -> tuple[WatchedOperator, ...]:
-    model = Apply(function)
-    return watch_storages(model, lambda: model(*inputs), cache=lambda: cache)
-
-
-def watch(function: Callable[..., object], *inputs: Tensor, cache: Iterable[Tensor] = ()) -> list[tuple[str, int]]:
-    """Return the name of each operator, and the activations alive when it has run, which must be all that is."""
-    seen = walk(function, *inputs, cache=cache)
-    assert all(live.alive == Elements(activation=live.alive.activation) for live in seen)
-    return [(live.name, live.alive.activation) for live in seen]
-
+from modelmeter.verify.live_storages import watch_storages
 
 # Five rows of 3 channels are 15 elements, of 11 channels 55. The caller holds the rows to the end.
 
@@ -170,22 +141,6 @@ def test_an_operator_in_place_makes_no_storage() -> None:
     assert found == [("mul", 30), ("mul_", 30), ("mul", 50), ("copy_", 50)]
 
 
-def test_reserved_memory_is_alive_from_when_it_is_reserved() -> None:
-    def forward(model: Apply, rows: Tensor, order: Tensor) -> Tensor:
-        target = torch.empty_like(rows)
-        moved = rows[order]
-        target[order] = moved * 2.0
-        return target
-
-    # 15 + 15 reserved + 15, with the 5 numbers of rows; the product beside what it is made of; nothing more.
-    seen = walk(forward, meta(5, 3), indices(5))
-    assert [(live.name, live.alive) for live in seen] == [
-        ("index", Elements(activation=45, index=5)),
-        ("mul", Elements(activation=60, index=5)),
-        ("index_put_", Elements(activation=60, index=5)),
-    ]
-
-
 def test_kinds_are_told_apart() -> None:
     model = Apply(lambda model, rows, order: rows[order].float().pow(2)).to(torch.bfloat16)
     rows, order = meta(5, 3, dtype=torch.bfloat16), indices(5)
@@ -201,40 +156,6 @@ def test_parameters_and_buffers_do_not_count_but_what_is_made_of_them_does() -> 
     # The row and the column are the model's; their product has 15 elements, and is gone after the sum.
     found = watch(lambda model, rows: rows + model.row * model.column, meta(5, 3))
     assert found == [("mul", 15), ("add", 45)]
-
-
-def test_what_is_handed_to_the_cache_stops_counting() -> None:
-    cache: list[Tensor] = []
-
-    def forward(model: Apply, rows: Tensor) -> Tensor:
-        keys = rows * 2.0
-        cache.append(keys)
-        values = model.widen(keys)
-        return model.narrow(values)
-
-    # 15 + 15; the keys are the cache now: 15 + 55; 15 + 55 + 15.
-    assert watch(forward, meta(5, 3), cache=cache) == [("mul", 30), ("addmm", 70), ("addmm", 85)]
-
-
-def test_a_cache_that_is_appended_to_is_never_alive() -> None:
-    cache = meta(7, 3)
-
-    def forward(model: Apply, rows: Tensor) -> Tensor:
-        cache[:5].copy_(rows * 2.0)
-        return cache[:5] + 1.0
-
-    # 15 + 15; the same; the rows and the sum.
-    assert watch(forward, meta(5, 3), cache=[cache]) == [("mul", 30), ("copy_", 30), ("add", 30)]
-
-
-def test_a_loop_holds_what_its_variables_name_and_memory_that_is_used_again_is_counted_again() -> None:
-    def forward(model: Apply, rows: Tensor) -> Tensor:
-        for _ in range(30):
-            rows = rows * 2.0
-        return rows
-
-    # The model's input, what the loop has made before, and the product: 15 + 15 at first, then 3 * 15.
-    assert watch(forward, meta(5, 3)) == [("mul", 30), *[("mul", 45)] * 29]
 
 
 def test_what_a_list_holds_is_alive() -> None:

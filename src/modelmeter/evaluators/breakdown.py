@@ -17,7 +17,8 @@ from modelmeter.evaluators.evaluator import Evaluator, Values
 from modelmeter.evaluators.programs import make_parameters
 from modelmeter.evaluators.signature import Signature
 from modelmeter.evaluators.spec import PackageSpec
-from modelmeter.layers.base import BaseLayer, is_backward_only
+from modelmeter.layers.base import BaseLayer
+from modelmeter.layers.child import is_backward_only
 
 
 @frozen(kw_only=True)

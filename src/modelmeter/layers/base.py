@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from attrs import NOTHING, Attribute, evolve, field, fields, frozen
+from attrs import NOTHING, evolve, field, fields, frozen
 
 from modelmeter.core.cost import Cost, Elements, Operator, Precision, Work
 from modelmeter.core.functions import Size
@@ -22,6 +22,7 @@ from modelmeter.layers.child import (
     backward,
     forward,
     forward_without_cache,
+    is_backward_only,
     train,
 )
 from modelmeter.layers.tape import Buffer, Tape
@@ -193,26 +194,20 @@ class BaseLayer(ABC):
     @cached_property
     def parameters(self) -> Size:
         """Elements of all parameters, each once however often it is used."""
-        total = self.own_parameters
-        for child in self.children.values():
-            total = total + child.count * child.layer.parameters
-        return total
+        children = self.children.values()
+        return self.own_parameters + add_sizes(child.count * child.layer.parameters for child in children)
 
     @cached_property
     def kv_elements(self) -> Size:
         """Elements in the KV cache after one forward."""
-        total = self.own_kv_elements
-        for child in self.children.values():
-            total = total + child.count * child.layer.kv_elements
-        return total
+        children = self.children.values()
+        return self.own_kv_elements + add_sizes(child.count * child.layer.kv_elements for child in children)
 
     @cached_property
     def state_elements(self) -> Size:
         """Elements in the cache after one forward that are kept in float32."""
-        total = self.own_state_elements
-        for child in self.children.values():
-            total = total + child.count * child.layer.state_elements
-        return total
+        children = self.children.values()
+        return self.own_state_elements + add_sizes(child.count * child.layer.state_elements for child in children)
 
     @cached_property
     def trained_parameters(self) -> Size:
@@ -289,11 +284,6 @@ class BaseLayer(ABC):
     def forward_kv_cache_bytes(self) -> Size:
         """Return the bytes of keys and values that stand in the cache after the forward."""
         return self.cost.kv_cache_bytes
-
-
-def is_backward_only(size: Attribute[Any]) -> bool:
-    """Tell whether a field of a layer changes nothing in its forward."""
-    return "is_backward_only" in size.metadata
 
 
 def multiply(shape: Shape) -> Size:

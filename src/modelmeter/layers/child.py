@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from attrs import evolve, frozen
+from attrs import Attribute, evolve, frozen
 
 from modelmeter.core.cost import Cost, Elements, Operator, Precision, Work
 from modelmeter.core.functions import Size, routed_reads
@@ -145,3 +145,8 @@ def train(forward: Work, backward: Work, *, parameters: Size, precision: Precisi
     states = Cost.of(work=forward, parameters=parameters, kv_elements=0, precision=precision)
     both = Cost.of(work=forward + backward, parameters=0, kv_elements=0, precision=precision)
     return evolve(states, **{metric: both[metric] for metric in METRICS if metric in FLOWS})
+
+
+def is_backward_only(size: Attribute[Any]) -> bool:
+    """Tell whether a field of a layer changes nothing in its forward."""
+    return "is_backward_only" in size.metadata

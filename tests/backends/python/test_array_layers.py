@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_package import load_small_package
 
 import deepseek_ocr_costs
 
@@ -19,11 +18,6 @@ numpy = pytest.importorskip("numpy")
 LAYERS = [name for name in deepseek_ocr_costs.layers.__all__ if not name.endswith("_fused_io_bytes")]
 LOOKED_UP = {"hidden_size", "moe_intermediate_size", "n_routed_experts", "num_experts_per_tok"}
 """Sizes that the reads of routed experts depend on."""
-
-
-@pytest.fixture(scope="module")
-def costs(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    return load_small_package(tmp_path_factory.mktemp("package"))
 
 
 def sizes_of(layer: str) -> dict[str, int]:

@@ -10,17 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_package import load_package, load_small_package, render_small_package
+from small_package import load_package, render_small_package
 
 numpy = pytest.importorskip("numpy")
 
 STAGES = ("vision", "projector", "prefill", "decode", "request", "training_step")
 INT64_MAX = 2**63 - 1
-
-
-@pytest.fixture(scope="module")
-def costs(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    return load_small_package(tmp_path_factory.mktemp("package"))
 
 
 def at(cost: Any, place: tuple[int, ...]) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_package import ARCHITECTURE, DEFAULTS, load_small_package, make_spec
+from small_package import ARCHITECTURE, DEFAULTS, make_spec
 
 from modelmeter.core.cost import Cost
 from modelmeter.core.functions import expected_routed_reads
@@ -24,11 +24,6 @@ STAGES = ("vision", "projector", "prefill", "decode")
 WIDTHS = ("weight_bits", "activation_bits", "kv_bits")
 
 widths = st.fixed_dictionaries(dict.fromkeys(WIDTHS, st.fractions(1, 17, max_denominator=13)))
-
-
-@pytest.fixture(scope="module")
-def costs(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    return load_small_package(tmp_path_factory.mktemp("package"))
 
 
 def expect(cost: Cost, sizes: dict[str, Any]) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from small_package import load_small_package, make_parameter
+from small_package import make_parameter
 
 import deepseek_ocr_costs
 from modelmeter.backends.python.checks import check_sizes, derive
@@ -41,11 +41,6 @@ FUNCTIONS = {
 }
 
 CASES = [(derived, function) for derived, functions in FUNCTIONS.items() for function in functions]
-
-
-@pytest.fixture(scope="module")
-def costs(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    return load_small_package(tmp_path_factory.mktemp("package"))
 
 
 def find(costs: Any, function: str) -> Callable[..., Any]:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_package import DEFAULTS, load_small_package
+from small_package import DEFAULTS
 
 import deepseek_ocr_costs
 
@@ -24,11 +24,6 @@ STAGES = ("vision", "projector", "prefill", "decode", "request", "training_step"
 LEAST = {"base_size": 9, "image_size": 9, "decode_steps": 0}
 LEAST |= {"prompt_tokens": 0}
 DERIVED = ("seq_len", "logits_tokens", "decode_steps")
-
-
-@pytest.fixture(scope="module")
-def costs(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    return load_small_package(tmp_path_factory.mktemp("package"))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

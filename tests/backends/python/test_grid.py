@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_package import load_small_package
 
 numpy = pytest.importorskip("numpy")
 
@@ -23,11 +22,6 @@ AXES = {
     "training_step": ("num_tiles", "prompt_tokens", "batch_size"),
 }
 LEAST = {"base_size": 9, "image_size": 9, "prompt_tokens": 0, "decode_steps": 0}
-
-
-@pytest.fixture(scope="module")
-def costs(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    return load_small_package(tmp_path_factory.mktemp("package"))
 
 
 def check(costs: ModuleType, stage: str, axes: dict[str, Any]) -> None:

@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from spark_semantics import DigitsError, Number, Parser, Query, RaisedError
+from spark_query import Query
+from spark_semantics import DigitsError, Number, Parser, RaisedError
 from sql_workloads import EVALUATORS, LAYERS, draw_answers, draw_refused, evaluate, list_sizes, name_outputs
 
 from modelmeter.backends.sql.dialects import Spark

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from command_line import Run
 
 from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.planning.evaluation import ServedModel
@@ -13,6 +16,8 @@ from llm_perf_opt.planning.mix import PageMix, make_mix
 from llm_perf_opt.planning.pages import Page, ViewRule, group_pages
 from llm_perf_opt.planning.setup import Setup
 from modelmeter.model.page_views import find_page_views
+
+LOAD = ("--card", "h100-sxm", "--card", "l4", "--pages-per-day", "200000", "--max-latency", "60")
 
 BITS = {"weight_bits": 16, "activation_bits": 16, "kv_bits": 16}
 
@@ -52,3 +57,10 @@ def write_csv(path: Path, pages: Iterable[Page]) -> Path:
     lines = ["width,height,output_tokens,count", *(",".join(map(str, page)) for page in pages)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def plan(run: Run, *arguments: object) -> Any:
+    """Return the plan as JSON."""
+    result = run("plan", *map(str, arguments), "--json")
+    assert (result.code, result.err) == (0, "")
+    return json.loads(result.out)

@@ -34,6 +34,31 @@ def list_offsets(side: int, device: torch.device) -> Tensor:
     return ((queries - keys) + (side - 1) * 1.0).long()
 
 
+def find_relative_positions(table: Tensor, side: int) -> Tensor:
+    """Return the embeddings (side, side, head_dim) of all offsets, resizing the table where it must."""
+    offsets = 2 * side - 1
+    if table.shape[0] != offsets:
+        table = resize_offsets(table, offsets)
+    return table[list_offsets(side, table.device)]
+
+
+def find_relative_terms(
+    query: Tensor, row_table: Tensor, column_table: Tensor, height: int, width: int
+) -> tuple[Tensor, Tensor]:
+    """Return the row term (n, h x w, h, 1) and the column term (n, h x w, 1, w) of the bias of every score."""
+    rows = find_relative_positions(row_table, height)
+    columns = find_relative_positions(column_table, width)
+    sequences, positions, channels = query.shape
+    grid = query.reshape(sequences, height, width, channels)
+    rel_h = torch.einsum("bhwc,hkc->bhwk", grid, rows)
+    rel_w = torch.einsum("bhwc,wkc->bhwk", grid, columns)
+    rel_h = rel_h.unsqueeze(-1)
+    rel_w = rel_w.unsqueeze(-2)
+    rel_h = rel_h.reshape(sequences, positions, height, 1)
+    rel_w = rel_w.reshape(sequences, positions, 1, width)
+    return rel_h, rel_w
+
+
 def partition_windows(features: Tensor, side: int) -> tuple[Tensor, tuple[int, int]]:
     """Pad a grid (n, height, width, channels) to whole windows, and cut it into (windows, side, side, channels).
 

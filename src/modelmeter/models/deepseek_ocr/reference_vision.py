@@ -10,11 +10,10 @@ from torch.nn import functional
 
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.reference_functions import (
+    find_relative_terms,
     join_windows,
-    list_offsets,
     partition_windows,
     resize_grid,
-    resize_offsets,
 )
 
 SAM_NORM_EPS = 1e-6
@@ -78,7 +77,7 @@ class Attention(nn.Module):
         positions, heads = height * width, self.num_heads
         qkv = self.qkv(features).reshape(batch_size, positions, 3, heads, -1).permute(2, 0, 3, 1, 4)
         query, key, value = qkv.reshape(3, batch_size * heads, positions, -1).unbind(0)
-        rel_h, rel_w = self._relative_terms(query, height, width)
+        rel_h, rel_w = find_relative_terms(query, self.rel_pos_h, self.rel_pos_w, height, width)
         query = query.view(batch_size, heads, positions, -1)
         key = key.view(batch_size, heads, positions, -1)
         value = value.view(batch_size, heads, positions, -1)
@@ -89,27 +88,6 @@ class Attention(nn.Module):
         attended = attended.view(batch_size, heads, height, width, -1).permute(0, 2, 3, 1, 4)
         attended = attended.reshape(batch_size, height, width, -1)
         return cast(Tensor, self.proj(attended))
-
-    def _relative_terms(self, query: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-        """Return the row term (n, h x w, h, 1) and the column term (n, h x w, 1, w) of the bias of every score."""
-        rows = self._relative_positions(self.rel_pos_h, height)
-        columns = self._relative_positions(self.rel_pos_w, width)
-        sequences, positions, channels = query.shape
-        grid = query.reshape(sequences, height, width, channels)
-        rel_h = torch.einsum("bhwc,hkc->bhwk", grid, rows)
-        rel_w = torch.einsum("bhwc,wkc->bhwk", grid, columns)
-        rel_h = rel_h.unsqueeze(-1)
-        rel_w = rel_w.unsqueeze(-2)
-        rel_h = rel_h.reshape(sequences, positions, height, 1)
-        rel_w = rel_w.reshape(sequences, positions, 1, width)
-        return rel_h, rel_w
-
-    def _relative_positions(self, table: Tensor, side: int) -> Tensor:
-        """Return the embeddings (side, side, head_dim) of all offsets, resizing the table where it must."""
-        offsets = 2 * side - 1
-        if table.shape[0] != offsets:
-            table = resize_offsets(table, offsets)
-        return table[list_offsets(side, table.device)]
 
 
 class Block(nn.Module):

@@ -12,6 +12,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from modelmeter.frontend.cards.card import Blocks, Tower
+from modelmeter.frontend.configs.config_fields import clip
 from modelmeter.frontend.experts import STAND_IN
 from modelmeter.frontend.kinds import describe_kind
 from modelmeter.frontend.refusals import describe_module
@@ -44,13 +45,9 @@ def build_modules(config: PreTrainedConfig, *, dtype: torch.dtype = torch.bfloat
     except Exception as error:  # whatever a config that contradicts itself makes of the modules
         raise ArchitectureError(
             "transformers builds no modules of this config", place=str(config.model_type),
-            found=_shorten(f"{type(error).__name__}: {error}"), remedy=describe_module(error),
+            found=clip(f"{type(error).__name__}: {error}"), remedy=describe_module(error),
         ) from error  # fmt: skip
     return model.eval()
-
-
-def _shorten(text: str) -> str:
-    return " ".join(text.split())[:300]
 
 
 def count_own_parameters(model: nn.Module) -> dict[str, int]:
@@ -292,7 +289,7 @@ def cut_config(config: PreTrainedConfig, layers: Sequence[int]) -> PreTrainedCon
         cut = type(config).from_dict(fields)
     except Exception as error:  # each class of transformers checks its own config in its own way
         raise ArchitectureError(
-            "transformers refuses a config of few layers", place=str(config.model_type), found=_shorten(str(error))
+            "transformers refuses a config of few layers", place=str(config.model_type), found=clip(error)
         ) from error
     if cut.get_text_config().num_hidden_layers != len(layers):
         raise ArchitectureError(

@@ -83,30 +83,36 @@ def draft_polynomials(names: Iterable[str], polynomials: Polynomials) -> Draft:
         If a formula divides by a symbol, or the argument of an integer function is not whole.
     """
     unknowns: list[str | Call] = []
+    monomials: dict[tuple[int, ...], Monomial] = {}  # outputs have most of them in common
     for generator in polynomials.generators:
         if isinstance(generator, IntegerFunction):
-            arguments = [_clear_denominator(argument) for argument in polynomials.arguments[generator]]
+            arguments = [_clear_denominator(argument, monomials) for argument in polynomials.arguments[generator]]
             if any(denominator != 1 for _, denominator in arguments):
                 raise FormulaError("the argument of an integer function is not whole", found=generator)
             unknowns.append(Call(type(generator).__name__, tuple(argument for argument, _ in arguments)))
         else:
             unknowns.append(str(generator))
     outputs = {
-        name: _clear_denominator(polynomial) for name, polynomial in zip(names, polynomials.outputs, strict=True)
+        name: _clear_denominator(polynomial, monomials)
+        for name, polynomial in zip(names, polynomials.outputs, strict=True)
     }
     return Draft(unknowns=tuple(unknowns), outputs=outputs)
 
 
-def _clear_denominator(polynomial: PolyElement) -> tuple[Polynomial, int]:
-    """Return a multiple of ``polynomial`` with integer coefficients, and the number to divide it by."""
+def _clear_denominator(polynomial: PolyElement, monomials: dict[tuple[int, ...], Monomial]) -> tuple[Polynomial, int]:
+    """Return a multiple of ``polynomial`` with integer coefficients, and the number to divide it by.
+
+    ``monomials`` are those of exponents that were met before; new ones are added.
+    """
     terms = polynomial.terms()
     denominator = lcm(*(int(coefficient.denominator) for _, coefficient in terms))
     numerator: Polynomial = {}
     for exponents, coefficient in terms:
-        if min(exponents, default=0) < 0:
-            raise FormulaError("a quotient of sizes is not known to be whole", found=polynomial.as_expr())
-        monomial = tuple(chain.from_iterable(map(repeat, count(), exponents)))
-        numerator[monomial] = int(coefficient.numerator) * (denominator // int(coefficient.denominator))
+        if exponents not in monomials:
+            if min(exponents, default=0) < 0:
+                raise FormulaError("a quotient of sizes is not known to be whole", found=polynomial.as_expr())
+            monomials[exponents] = tuple(chain.from_iterable(map(repeat, count(), exponents)))
+        numerator[monomials[exponents]] = int(coefficient.numerator) * (denominator // int(coefficient.denominator))
     return numerator, denominator
 
 

@@ -49,6 +49,8 @@ class Samples:
 
 _POINTS = 48
 
+_LARGE = 10**6
+
 
 def _raise(value: int | Fraction, power: int) -> int | Fraction:
     return value**power if power > 0 else Fraction(value) ** power
@@ -59,7 +61,8 @@ def _make_points(
 ) -> Iterator[list[int | Fraction]]:
     """Yield values of the generators: small sizes, large ones, and both; each of ``whole_quotients`` is at least 1.
 
-    Every other point has multiples of the numbers in the generators, at which quotients are whole and brackets close.
+    Every other point has multiples of the numbers in the generators, at which quotients are whole and brackets close;
+    of the others, every other has some sizes that are 1 and some beside which all else is small.
     """
     symbols = sorted({symbol.name for generator in generators for symbol in generator.free_symbols})
     numbers = sorted({1, *(int(number) for generator in generators for number in generator.atoms(sympy.Integer))} - {0})
@@ -70,6 +73,8 @@ def _make_points(
             sizes = {
                 name: prod(random.choices(numbers, k=random.randint(0, 3))) * random.randint(1, 5) for name in symbols
             }
+        elif seed % 4:
+            sizes = {name: random.choice((1, random.choice(numbers), _LARGE)) for name in symbols}
         else:
             sizes = {name: random.randint(1, 4 ** random.randint(1, 6)) for name in symbols}
         for quotient in ordered_quotients:

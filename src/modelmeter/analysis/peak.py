@@ -16,6 +16,7 @@ from operator import mul
 
 import sympy
 from attrs import evolve, field, frozen
+from sympy.polys.rings import PolyElement
 
 from modelmeter.algebra.ordering import Ordering
 from modelmeter.algebra.polynomials import read_polynomials
@@ -277,7 +278,8 @@ def keep_largest(
         return ()
     read = read_polynomials([size for pair in distinct for size in pair], dimensions=dimensions)
     brackets = find_brackets(read)
-    outputs = [flatten(polynomial, brackets) for polynomial in read.outputs]
+    same: dict[PolyElement, PolyElement] = {}  # equal ones are one object, as comparing them is slow
+    outputs = [same.setdefault(each, each) for each in (flatten(polynomial, brackets) for polynomial in read.outputs)]
     limits = dict(zip(outputs[::2], outputs[1::2], strict=True))
     ordering = Ordering(read, rules=rules)
     # Sums of many terms are the likely largest.
@@ -285,7 +287,7 @@ def keep_largest(
     # Terms are compared first: that is fast, and leaves few sums for proofs.
     for is_at_least in (ordering.has_larger_terms, ordering.is_at_least):
         for bits, at_most in list(limits.items()):
-            if any(other in limits and other != bits and is_at_least(other, at_most) for other in likely):
+            if any(other is not bits and other in limits and is_at_least(other, at_most) for other in likely):
                 del limits[bits]
     return tuple(
         evolve(operator, bits=bits.as_expr(), at_most=limits.pop(bits).as_expr())

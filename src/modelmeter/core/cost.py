@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from operator import attrgetter
 from typing import Any, Final
 
 import sympy
@@ -63,7 +64,7 @@ class Elements:
         listed = list(parts)
         if len(listed) <= 1:  # as of the operators of most modules
             return listed[0] if listed else cls()
-        return cls(**{kind: add_sizes(getattr(part, kind) for part in listed) for kind in KINDS})
+        return cls(**{kind: add_sizes(map(attrgetter(kind), listed)) for kind in KINDS})
 
     def convert(self, change: Callable[[Any], Size]) -> Elements:
         """Return elements of which each number is what ``change`` makes of it."""

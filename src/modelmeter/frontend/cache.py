@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from inspect import signature
-from typing import Any
+from typing import Any, Final
 
 import torch
 from attrs import frozen
@@ -199,6 +199,9 @@ class InPlaceLayerAndStates(LinearAttentionLayer, InPlaceLayer):  # type: ignore
         LinearAttentionLayer.__init__(self, number_of_states=number_of_states)
 
 
+_WITHOUT_STATES: Final = frozenset({InPlaceLayer, InPlaceWindow, InPlaceReference})
+
+
 def name_cache(model: nn.Module) -> str:
     """Return what the forward of a model calls its cache; decoders of states alone have a name of their own for it."""
     taken = signature(model.forward).parameters
@@ -239,10 +242,9 @@ def _replace(layer: Any) -> Any:
 def list_tensors(cache: DynamicCache) -> list[Tensor]:
     """Return the tensors that hold keys and values now, as far as they are kept."""
     found: list[Tensor] = []
-    for layer in cache.layers:
-        if has_positions(layer):
-            found += layer.kept
-        found += list_states(layer)
+    for layer in cache.layers:  # of all layers at every operator: so nothing is looked for that a type never has
+        found += layer.kept if getattr(layer, "is_initialized", False) else ()
+        found += () if type(layer) in _WITHOUT_STATES else list_states(layer)
     return found
 
 

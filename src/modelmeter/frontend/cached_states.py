@@ -43,9 +43,6 @@ def find_shortest(layers: Iterable[Iterable[CachedState]]) -> int:
 
 def list_states(layer: Any) -> tuple[Tensor, ...]:
     """Return the states that a layer of a cache keeps now."""
-    held = vars(layer)
-    if not any(name in held for name in _NAMES):
-        return ()  # at once, as of most layers: all are asked at every operator
     return tuple(state for _, _, state in _walk(layer))
 
 

@@ -219,8 +219,9 @@ def check_stage(
 def _find_peak(forward: TracedForward, widths: Precision) -> int:
     bits = [0] * len(forward.operators)
     for life in forward.lifetimes:
+        of_life = int(life.elements.to_bits(widths))
         for place in range(life.first, life.last + 1):
-            bits[place] += int(life.elements.to_bits(widths))
+            bits[place] += of_life
     return max(bits)
 
 

@@ -14,7 +14,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._python_dispatch import TorchDispatchMode
 
 _PLAIN: Final = (bool, int, float, str, torch.dtype, torch.device, torch.layout, torch.memory_format, type(None))
 """Types of arguments that say all."""
@@ -45,7 +45,7 @@ class _Made:
 
     def make(self) -> Tensor:
         """Make one that is like it."""
-        with _disable_current_modes():  # as FakeTensorMode itself makes what it has kept
+        with torch._C._DisableTorchDispatch():  # as FakeTensorMode itself makes what it has kept
             tensor = torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
             return tensor if self.fake is None else FakeTensor(self.fake, tensor, tensor.device)
 

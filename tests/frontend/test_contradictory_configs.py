@@ -11,8 +11,9 @@ import pytest
 from modelmeter.support.errors import ModelMeterError
 
 pytest.importorskip("transformers")
+from modelmeter.frontend.cards.shipped import CARDS
 from modelmeter.frontend.compile import compile_config
-from modelmeter.frontend.configs.config import read_model_config
+from modelmeter.frontend.configs.config import make_config, read_model_config
 
 _TEXT: dict[str, Any] = {
     "num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 101, "num_attention_heads": 4,
@@ -210,3 +211,10 @@ def test_nothing_is_said_of_old_keys(caplog: pytest.LogCaptureFixture, monkeypat
     finally:
         transformers_logging.disable_propagation()
     assert transformers_logging.get_logger("transformers").level == logging.WARNING, "as it was"
+
+
+@pytest.mark.parametrize("name", sorted(CARDS))
+def test_no_card_contradicts_itself(name: str) -> None:
+    card = CARDS[name]
+    made = make_config({**card.config, "model_type": card.model_type}, card.title, place=name, is_carded=True)
+    assert made.config.model_type == card.model_type

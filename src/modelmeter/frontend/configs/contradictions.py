@@ -22,6 +22,9 @@ _FIRST_LAYERS: Final = ("first_k_dense_replace", "num_dense_layers")
 _BLOCKS: Final = ("fullatt_block_indexes", "deepstack_visual_indexes")
 """Keys that list blocks of a tower by their numbers."""
 
+_ANY_AXES: Final = "hunyuan_vl"
+"""How the types of configs begin whose positions have as many axes as their sections say; others have three."""
+
 _SLIDING: Final = "sliding_attention"
 
 _RANGE: Final = "a size is out of range"
@@ -56,6 +59,7 @@ def check_sizes(text: Any, fields: Mapping[str, Any], place: str) -> None:
         The message names the key, what others make of it, and what it is.
     """
     sizes = {key: value for key, value in vars(text).items() if value is not None}
+    sizes["model_type"] = text.model_type
     for key, own in type(text).attribute_map.items():
         if own in sizes and (key in fields or key not in EXPERTS):
             sizes[key] = sizes[own]
@@ -165,7 +169,8 @@ def _check_rotation(sizes: _Sizes) -> Iterator[_Contradiction]:
     sections = rope.get("mrope_section") if isinstance(rope, Mapping) else None
     if not isinstance(rope, Mapping) or not isinstance(sections, list | tuple):
         return
-    if len(sections) != 3 or not all(type(section) is int for section in sections):
+    has_any_number = str(sizes.get("model_type")).startswith(_ANY_AXES)
+    if not (has_any_number or len(sections) == 3) or not all(type(section) is int for section in sections):
         yield _Contradiction(
             key="mrope_section", expected="three whole numbers, of time, height and width", found=list(sections)
         )

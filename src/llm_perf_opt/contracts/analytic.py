@@ -10,8 +10,8 @@ from typing import get_args
 from attrs import converters, field, frozen
 
 from llm_perf_opt.data import rules
+from llm_perf_opt.data.model_report import check_ratio
 from llm_perf_opt.data.modules import COUNT, Stage, check_twin
-from llm_perf_opt.data.report import check_ratio
 
 
 @frozen(kw_only=True)

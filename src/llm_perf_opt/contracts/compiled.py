@@ -8,9 +8,9 @@ from attrs import converters, field, frozen
 
 from llm_perf_opt.contracts.analytic import AnalyticModuleSummary
 from llm_perf_opt.data import rules
+from llm_perf_opt.data.model_report import check_ratio
 from llm_perf_opt.data.prediction import EngineEstimate, StageCost
 from llm_perf_opt.data.rationals import Rational, amount
-from llm_perf_opt.data.report import check_ratio
 
 
 @frozen(kw_only=True)

@@ -35,13 +35,16 @@ BESIDE_ENCODERS: Final = (
 )  # fmt: skip
 """What is a decoder alone only where its config says so."""
 
-GATED_DELTA_RULES: Final = ("olmo_hybrid", "qwen3_5_moe_text", "qwen3_5_text", "qwen3_next")
+GATED_DELTA_RULES: Final = ("kimi_linear", "olmo_hybrid", "qwen3_5_moe_text", "qwen3_5_text", "qwen3_next")
 """What has full attention in each fourth layer only, of which few layers have none."""
+
+_MIXED: Final[Mapping[str, Any]] = {
+    "num_hidden_layers": 4, "layer_types": [*["linear_attention", "full_attention"] * 2]
+}  # fmt: skip
 
 COMPLETED: Final[Mapping[str, Mapping[str, Any]]] = {
     **{
-        model_type: {"num_hidden_layers": 4, "layer_types": [*["linear_attention", "full_attention"] * 2]}
-        for model_type in GATED_DELTA_RULES
+        model_type: dict(_MIXED) for model_type in GATED_DELTA_RULES
     },
     **{model_type: {"is_decoder": True} for model_type in ENCODERS},
     **{model_type: {"is_encoder_decoder": False} for model_type in BESIDE_ENCODERS},
@@ -59,6 +62,9 @@ COMPLETED: Final[Mapping[str, Mapping[str, Any]]] = {
     "lfm2_moe": {"layer_types": [*["conv", "full_attention"] * 16]},
     "ministral": {"head_dim": 128},
     "nemotron": {"num_key_value_heads": 8},
+    # By default, their features are not as wide as the text.
+    "qwen3_5": {"text_config": dict(_MIXED), "vision_config": {"out_hidden_size": 4096}},
+    "qwen3_5_moe": {"text_config": dict(_MIXED), "vision_config": {"out_hidden_size": 2048}},
 }  # fmt: skip
 """What published configs say and the defaults of a class leave open, so that transformers runs no default model."""
 

@@ -57,6 +57,18 @@ def test_the_work_of_qwen_is_what_was_written_by_hand(shipped: dict[str, Any]) -
         assert work["kv_cache_bytes"] == (prompt + OUTPUT - 1) * 36 * 2 * 2 * 128 * 2
 
 
+def test_the_cache_of_models_with_windows_is_what_was_written_by_hand(shipped: dict[str, Any]) -> None:
+    """Ten tokens of prompt beside the image, and 999 steps: all windows are full in the end."""
+    for width in (1240, 1654, 2480):
+        # Gemma-3: 5 layers keep all positions, and 29 keep 1023; keys and values of 4 heads of 256 channels.
+        gemma = find_work(shipped, "gemma-3-4b", width)
+        assert gemma["prompt_tokens"] == 256 + 10
+        assert gemma["kv_cache_bytes"] == (5 * (266 + 999) + 29 * 1023) * 2 * 4 * 256 * 2
+        # Unlimited-OCR: 12 layers keep the prompt and 127 positions; keys and values of 10 heads of 128 channels.
+        unlimited = find_work(shipped, "unlimited-ocr", width)
+        assert unlimited["kv_cache_bytes"] == (unlimited["prompt_tokens"] + 127) * 12 * 2 * 1280 * 2
+
+
 def test_every_certificate_is_replayed(shipped: dict[str, Any]) -> None:
     models = len(shipped["models"])
     # Three pages, and FLOPs, bytes, fused bytes and cache.

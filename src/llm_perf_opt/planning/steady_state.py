@@ -5,8 +5,8 @@ gives one token to each of B sequences. So a page costs the card ``t_page + T t_
 
     pages a second = B / (B t_page + T t_step(B)).
 
-The work of a step is linear in the cached positions, so that the mean step of a mix is exact; its time is convex in
-them, so that a bound at the mean is one of the mean.
+The work of a step is linear in the cached positions, before a window of attention is full and after it, so that the
+mean step of a mix is exact; its time is convex in the work, so that a bound at the mean is one of the mean.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from ._refused import explain
+from ._formulas import REFUSED
 from ._rows import Module, OperatorCost, StateCost, make_operators, make_states, read_outline
 from ._runtime import Bits, CostError, check_size, routed_reads, show, too_large
 from ._source import check
@@ -1023,7 +1023,7 @@ def operators(stage: str, **sizes: Any) -> tuple[OperatorCost, ...]:
         If there is no such stage, or as that function.
     """
     if stage not in _OPERATORS:
-        raise CostError(explain(stage) or f"there is no stage {show(stage)}, only {', '.join(_OPERATORS)}")
+        raise CostError(REFUSED.get(stage) or f"there is no stage {show(stage)}, only {', '.join(_OPERATORS)}")
     return _OPERATORS[stage](**sizes)
 
 
@@ -1036,5 +1036,5 @@ def states(stage: str, **sizes: Any) -> tuple[StateCost, ...]:
         If there is no such stage, or as that function.
     """
     if stage not in _STATES:
-        raise CostError(explain(stage) or f"there is no stage {show(stage)}, only {', '.join(_STATES)}")
+        raise CostError(REFUSED.get(stage) or f"there is no stage {show(stage)}, only {', '.join(_STATES)}")
     return _STATES[stage](**sizes)

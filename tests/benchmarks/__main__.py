@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from tests.benchmarks import (
     array_evaluators,
+    commands,
     compile_parts,
     compiled_folders,
     frozen,
@@ -20,12 +21,16 @@ from tests.benchmarks.tables import Table
 
 RESULTS = Path(__file__).parent / "results"
 
+BENCHMARKS = (
+    compile_parts, imports, commands, compiled_folders, scalar_evaluators, frozen, array_evaluators, sweeps,
+)  # fmt: skip
+
 
 def main() -> None:
     """Run, print and write every benchmark."""
     console = Console()
     tables: list[Table] = []
-    for benchmark in (compile_parts, imports, compiled_folders, scalar_evaluators, frozen, array_evaluators, sweeps):
+    for benchmark in BENCHMARKS:
         with console.status(benchmark.__doc__ or ""):
             tables.append(benchmark.run())
         console.print(tables[-1].to_markdown(), markup=False, highlight=False, soft_wrap=True)

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
-import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rich.console import Console
+from tests.benchmarks.commands import time_command, time_process
 from tests.benchmarks.tables import Table
 
 from modelmeter.frontend.cards.card import Card
@@ -33,24 +31,10 @@ MOST = 60
 IMPORTS = "import modelmeter.frontend.compile"
 
 
-def time_process(*arguments: str) -> float:
-    """Return the processor seconds of a process, in which it runs Python.
-
-    Raises
-    ------
-    subprocess.CalledProcessError
-        If it fails.
-    """
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
 def time_card(card: Card) -> tuple[float, float]:
     """Return the processor seconds of a compilation, and how often a process takes as long that only imports."""
     with TemporaryDirectory() as folder:
-        seconds = time_process("-m", "llm_perf_opt.cli", "compile", card.name, "--out", folder)
+        seconds = time_command("compile", card.name, "--out", folder)
     return seconds, seconds / time_process("-c", IMPORTS)
 
 

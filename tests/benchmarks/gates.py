@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator
 
 from attrs import frozen
-from tests.benchmarks import array_evaluators, compiled_folders, imports, sweeps
+from tests.benchmarks import array_evaluators, commands, compiled_folders, imports, sweeps
 from tests.benchmarks import frozen as scalar
 from tests.benchmarks.tables import Table
 
@@ -53,6 +53,13 @@ def list_gates() -> Iterator[Gate]:
         row = array_evaluators.name_grid(stage)
         yield Gate("grid, times lambdify", many, row, array_evaluators.LAMBDIFY, "≥", 40)
     yield Gate("import, milliseconds", imports.TITLE, imports.MODULE, imports.TIME, "≤", 2)
+    for what, seconds in (
+        (commands.PLAN, 2),
+        (commands.PLAN_OF_MANY, 10),
+        (commands.REPORT, 3),
+        (commands.REPLAY, 0.1),
+    ):
+        yield Gate("processor seconds", commands.TITLE, what, commands.TIME, "≤", seconds)
     for model_type in compiled_folders.MODELS:
         for function in compiled_folders.GATED:
             yield Gate(f"{function} ÷ DeepSeek-OCR's", compiled_folders.TITLE, model_type, function, "≤", 1.3)

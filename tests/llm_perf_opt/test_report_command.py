@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -38,10 +37,8 @@ def test_the_command_line_has_the_commands_and_turns_an_error_into_a_line() -> N
 
 
 @pytest.mark.parametrize("name", list_profiles())
-def test_every_profile_takes_well_under_five_seconds(tmp_path: Path, name: str) -> None:
-    start = time.process_time()
+def test_every_profile_is_reported(tmp_path: Path, name: str) -> None:
     assert run("--workload", name, "--out", tmp_path / "out").exit_code == 0
-    assert time.process_time() - start < 3
     written = read_record(tmp_path / "out" / "report.json", AnalyticModelReport)
     assert written.workload.profile_id == name
     assert written == read_record(tmp_path / "out" / "report.yaml", AnalyticModelReport)

@@ -146,12 +146,8 @@ def test_what_is_no_certificate_is_refused(text: object) -> None:
         certificate_from_json(text)
 
 
-def test_the_certificate_of_a_card_is_replayed_in_milliseconds() -> None:
-    from time import perf_counter
-
+def test_the_certificate_of_a_card_is_replayed() -> None:
     request = scaling.stage(modelmeter.load(), "request")
     memory = request.weight_bytes + request.kv_cache_bytes + request.peak_activation_bytes
     answer = scaling.largest("batch_size", of=memory, under=80 * 2**30)
-    began = perf_counter()
     answer.check()
-    assert perf_counter() - began < 0.1

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from attrs import evolve, field, frozen
 
 from modelmeter.analysis.bind import BoundModule, bind
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.graph.module_graph import ModuleCall, ModuleGraph, ModuleNode, Shape, join_path, name_group
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.base import Shape as LayerShape

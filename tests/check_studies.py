@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from modelmeter.core.evaluate import evaluate
+from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.studies import Claim, IdentifiedStatement
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from modelmeter.core.metrics import MetricName
+from modelmeter.metrics.metric import MetricName
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 
 if TYPE_CHECKING:

@@ -12,14 +12,14 @@ import torch
 from attrs import evolve, fields, frozen
 from torch import Tensor, nn
 
-from modelmeter.core.cost import Cost, Elements, Work
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size, bounded_routed_reads
-from modelmeter.core.metrics import FLOWS, METRICS, MetricName
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size, bounded_routed_reads
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import Routing
 from modelmeter.layers.container import ModuleList
+from modelmeter.metrics.cost import Cost, Elements, Work
+from modelmeter.metrics.metric import FLOWS, METRICS, MetricName
 from modelmeter.verify.counting import ForwardCount, count_forward
 from modelmeter.verify.dispatch import tensors_in
 from modelmeter.verify.operators import Cache

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import sympy
 from hypothesis import strategies as st
 
-from modelmeter.core.functions import (
+from modelmeter.dimensions.functions import (
     Size,
     Triangular,
     ceil_div,

@@ -11,15 +11,15 @@ from attrs import evolve, field, frozen
 
 from bound_net import LAYERS as NET_LAYERS
 from bound_net import NET, PROMPT, STEP, Module, Net, batch, bind_net, width
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size
-from modelmeter.core.operator_table import vector_flops
-from modelmeter.core.symbols import Dimension, Dimensions
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.symbols import Dimension, Dimensions
 from modelmeter.layers.base import BaseLayer, Shape, multiply, token_shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.operators import apply_pointwise
 from modelmeter.layers.tape import Buffer, LiveOperator, Tape
+from modelmeter.metrics.cost import Elements, Operator
+from modelmeter.metrics.operator_table import vector_flops
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import BindError, FormulaError
 from modelmeter.support.generated_files import StaleError, check_files, write_files

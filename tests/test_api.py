@@ -14,7 +14,7 @@ import deepseek_ocr_costs as costs
 import modelmeter
 from modelmeter import api, compiled_model
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.metrics import METRICS
+from modelmeter.metrics.metric import METRICS
 from modelmeter.support.errors import ArchitectureError, ModelMeterError, WorkloadError
 from modelmeter.support.suggestions import UnknownNameError
 

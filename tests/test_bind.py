@@ -24,8 +24,8 @@ from bound_net import (
 )
 from modelmeter.analysis.bind import bind
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size, divide
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size, divide
 from modelmeter.graph.module_graph import Shape
 from modelmeter.layers.activation import SiLU
 from modelmeter.layers.base import BaseLayer

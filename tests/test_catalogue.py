@@ -9,12 +9,12 @@ from modelmeter.analysis.bind import BoundCall, BoundModule
 from modelmeter.analysis.catalogue import LayerEntry, build_catalogue
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.compiler import compile_model
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import divide
-from modelmeter.core.metrics import METRICS
-from modelmeter.core.symbols import names_of
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import divide
+from modelmeter.dimensions.symbols import names_of
 from modelmeter.graph.module_node import ModuleNode
 from modelmeter.layers.activation import SiLU
+from modelmeter.metrics.metric import METRICS
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import FormulaError

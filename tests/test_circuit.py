@@ -9,7 +9,7 @@ from modelmeter.algebra.circuit import Circuit, nest
 from modelmeter.algebra.draft import draft_polynomials
 from modelmeter.algebra.polynomials import read_polynomials
 from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Operation, Output, Program
-from modelmeter.core.functions import ceil_div
+from modelmeter.dimensions.functions import ceil_div
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 BATCH, PROMPT, STEPS = symbol("batch_size"), symbol("seq_len"), symbol("decode_steps")

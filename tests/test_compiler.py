@@ -11,7 +11,7 @@ from attrs import evolve
 
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.compiler import compile_model, emit_files
-from modelmeter.core.evaluate import evaluate
+from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS
@@ -21,7 +21,7 @@ WITHOUT_TORCH = """
 import sys
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.compiler import compile_model
-from modelmeter.core.evaluate import evaluate
+from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 compiled = compile_model(DeepSeekOCRArchitecture(), ModuleGraph.read(sys.argv[1]))

@@ -6,10 +6,10 @@ from fractions import Fraction
 
 import sympy
 
-from modelmeter.core.cost import COPIES, Cost, Elements, Operator, Precision, Work
-from modelmeter.core.functions import Differs, Equals
-from modelmeter.core.metrics import FLOWS, METRICS
-from modelmeter.core.sums import bits_to_bytes
+from modelmeter.dimensions.functions import Differs, Equals
+from modelmeter.dimensions.sums import bits_to_bytes
+from modelmeter.metrics.cost import COPIES, Cost, Elements, Operator, Precision, Work
+from modelmeter.metrics.metric import FLOWS, METRICS
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 PRECISION = Precision(weight_bits=3, activation_bits=5, kv_bits=7)

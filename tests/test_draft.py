@@ -7,7 +7,7 @@ import sympy
 
 from modelmeter.algebra.draft import Call, Draft, draft_polynomials
 from modelmeter.algebra.polynomials import read_polynomials
-from modelmeter.core.functions import ceil_div
+from modelmeter.dimensions.functions import ceil_div
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import FormulaError
 

@@ -7,8 +7,8 @@ from fractions import Fraction
 import pytest
 import sympy
 
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import (
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import (
     Triangular,
     bounded_routed_reads,
     ceil_div,

@@ -13,9 +13,9 @@ from attrs import evolve
 
 from modelmeter.analysis.evidence import Check, Evidence, Subject, fingerprint
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.cost import Cost
-from modelmeter.core.functions import CeilDiv, ceil_div
-from modelmeter.core.metrics import METRICS
+from modelmeter.dimensions.functions import CeilDiv, ceil_div
+from modelmeter.metrics.cost import Cost
+from modelmeter.metrics.metric import METRICS
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import EvidenceError
 
@@ -62,8 +62,9 @@ def test_the_arguments_of_a_quotient_have_an_order() -> None:
 
 def test_the_fingerprint_is_the_same_in_another_process() -> None:
     program = (
-        "from modelmeter.core.cost import Cost; from modelmeter.analysis.evidence import fingerprint\n"
-        "from modelmeter.core.functions import ceil_div; from modelmeter.models.deepseek_ocr.dimensions import symbol\n"
+        "from modelmeter.metrics.cost import Cost; from modelmeter.analysis.evidence import fingerprint\n"
+        "from modelmeter.dimensions.functions import ceil_div\n"
+        "from modelmeter.models.deepseek_ocr.dimensions import symbol\n"
         "b, s = symbol('batch_size'), symbol('seq_len')\n"
         "print(fingerprint(Cost(tensor_core_flops=ceil_div(s, 7) + 6 * s * b)))"
     )

@@ -12,7 +12,7 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelmeter.core.functions import (
+from modelmeter.dimensions.functions import (
     INTEGER_FUNCTIONS,
     CeilDiv,
     Differs,

@@ -17,7 +17,8 @@ RUNTIME = SOURCES / "modelmeter" / "backends" / "python" / "runtime"
 
 FLOORS = (
     "support",
-    "core",
+    "dimensions",
+    "metrics",
     "graph",
     "algebra",
     "layers",
@@ -171,7 +172,9 @@ def uses_torch(module: str) -> bool:
 
 def test_there_is_something_to_check() -> None:
     assert {"modelmeter.compiler", "modelmeter.layers.base", "modelmeter.graph.trace"} <= MODULES.keys()
-    assert "modelmeter.core.symbols" in set(read_imports(MODULES["modelmeter.core.cost"])), "imported from the package"
+    assert "modelmeter.dimensions.symbols" in set(read_imports(MODULES["modelmeter.metrics.cost"])), (
+        "imported from the package"
+    )
     assert "modelmeter.models.deepseek_ocr.trace_reference" in set(
         read_imports(MODULES["modelmeter.models.deepseek_ocr.model"])
     )
@@ -256,7 +259,7 @@ def test_importing_everything_but_the_tracer_and_the_counters_imports_no_torch()
 def test_the_words_need_sympy_and_attrs_only() -> None:
     """What every formula is made of starts fast, and works without the packages of the upper floors."""
     loaded = run_python(
-        "import sys, modelmeter.core.cost, modelmeter.core.operator_table, modelmeter.core.evaluate\n"
+        "import sys, modelmeter.metrics.cost, modelmeter.metrics.operator_table, modelmeter.dimensions.evaluate\n"
         "print(sorted({'networkx', 'jinja2', 'cattrs', 'yaml', 'typer', 'rich'} & sys.modules.keys()))"
     )
     assert loaded == "[]"

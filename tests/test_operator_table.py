@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from modelmeter.core.operator_table import (
+from modelmeter.metrics.operator_table import (
     ATTENTION,
     FRESH_MEMORY,
     LOOK_UPS,

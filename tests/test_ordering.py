@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from modelmeter.algebra.ordering import Ordering
 from modelmeter.algebra.polynomials import read_polynomials
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size, ceil_div, differs, equals, exceeds, floor_div
-from modelmeter.core.size_rules import Relation, Rule
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size, ceil_div, differs, equals, exceeds, floor_div
+from modelmeter.dimensions.size_rules import Relation, Rule
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from random_formulas import formulas, sizes
 

@@ -26,7 +26,7 @@ from modelmeter.algebra.packed import (
     unpack,
 )
 from modelmeter.algebra.samples import Samples
-from modelmeter.core.functions import floor_div
+from modelmeter.dimensions.functions import floor_div
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import FormulaError
 

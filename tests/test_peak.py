@@ -11,15 +11,15 @@ from attrs import asdict, evolve, frozen
 
 from modelmeter.analysis.peak import Candidate, Peak, find_peaks, keep_largest
 from modelmeter.analysis.totals import StageRule
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size, ceil_div, differs, equals, exceeds, floor_div
-from modelmeter.core.size_rules import Rule
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size, ceil_div, differs, equals, exceeds, floor_div
+from modelmeter.dimensions.size_rules import Rule
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.operators import add_residual, widen
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements, Operator
 from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, symbolic_sizes
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.layers.decoder.lm_head import LMHead

@@ -7,7 +7,7 @@ import sympy
 from hypothesis import given
 
 from modelmeter.algebra.polynomials import prove_equal, read_polynomials
-from modelmeter.core.functions import Size, ceil_div, differs, floor_div
+from modelmeter.dimensions.functions import Size, ceil_div, differs, floor_div
 from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 from modelmeter.support.errors import FormulaError
 from random_formulas import formulas

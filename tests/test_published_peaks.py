@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelmeter.analysis.peak import Peak, find_peaks
-from modelmeter.core.cost import Elements, Precision
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.size_rules import substitute_sizes
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.size_rules import substitute_sizes
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements, Precision
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, symbolic_sizes
 from modelmeter.models.deepseek_ocr.model import MODEL

@@ -8,7 +8,7 @@ from hypothesis import given
 
 from modelmeter.algebra.polynomials import prove_equal
 from modelmeter.algebra.readable import factor_readably
-from modelmeter.core.functions import Size, routed_reads
+from modelmeter.dimensions.functions import Size, routed_reads
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from random_formulas import formulas
 

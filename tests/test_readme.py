@@ -152,7 +152,10 @@ def test_the_formula_is_that_of_its_page() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    """Every relative link names a file of the project."""
+    """Every relative link names a file of the project, and a heading of it where it names one."""
     links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
     assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert [link for link in links if not (ROOT / link.partition("#")[0]).exists()] == []
+    for path, _, anchor in (link.partition("#") for link in links if "#" in link):
+        headings = re.findall(r"^#+ (.+)$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+        assert anchor in {heading.lower().replace(" ", "-") for heading in headings}

@@ -12,9 +12,9 @@ from hypothesis import given
 from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Program
 from modelmeter.algebra.simplify import Combination, build_program, count_built, simplify
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import INTEGER_FUNCTIONS, Size, ceil_div, differs, routed_reads
-from modelmeter.core.metrics import METRICS
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import INTEGER_FUNCTIONS, Size, ceil_div, differs, routed_reads
+from modelmeter.metrics.metric import METRICS
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import FormulaError
 from random_formulas import formulas, outputs, sizes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelmeter.core.size_rules import Rule, substitute_sizes
+from modelmeter.dimensions.size_rules import Rule, substitute_sizes
 from modelmeter.support.errors import WorkloadError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sympy
 
-from modelmeter.core.symbols import ANY_LAYER, GENERAL, STORAGE, Dimensions, define_sizes, names_of
+from modelmeter.dimensions.symbols import ANY_LAYER, GENERAL, STORAGE, Dimensions, define_sizes, names_of
 from modelmeter.models.deepseek_ocr.dimensions import ARCHITECTURE, DIMENSIONS, WORKLOAD, symbol
 from modelmeter.support.errors import FormulaError, WorkloadError
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from modelmeter.analysis.bind import BoundCall, BoundModule
 from modelmeter.analysis.totals import add_up, close_loop, sum_over_steps
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.cost import Cost
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import CeilDiv, Differs, Exceeds, Size
-from modelmeter.core.metrics import FLOWS, METRICS, MetricName
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import CeilDiv, Differs, Exceeds, Size
 from modelmeter.graph.module_node import ModuleNode
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import Sequential
 from modelmeter.layers.linear import Linear
+from modelmeter.metrics.cost import Cost
+from modelmeter.metrics.metric import FLOWS, METRICS, MetricName
 from modelmeter.model.loop import Loop
 from modelmeter.model.stages import Stage
 from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # each is imported when it is asked for, so that reading one name takes no time for the others
     from modelmeter.api import FUNCTIONS, compile, load, models, symbol
     from modelmeter.compiled_model import CompiledModel
-    from modelmeter.core.cost import Cost
-    from modelmeter.core.evaluate import evaluate
-    from modelmeter.core.metrics import Metric
+    from modelmeter.dimensions.evaluate import evaluate
+    from modelmeter.metrics.cost import Cost
+    from modelmeter.metrics.metric import Metric
     from modelmeter.model.page_views import page_sizes
     from modelmeter.support.errors import ModelMeterError
 
@@ -40,11 +40,11 @@ __all__ = [
 _PLACES = {
     "FUNCTIONS": "modelmeter.api",
     "CompiledModel": "modelmeter.compiled_model",
-    "Cost": "modelmeter.core.cost",
-    "Metric": "modelmeter.core.metrics",
+    "Cost": "modelmeter.metrics.cost",
+    "Metric": "modelmeter.metrics.metric",
     "ModelMeterError": "modelmeter.support.errors",
     "compile": "modelmeter.api",
-    "evaluate": "modelmeter.core.evaluate",
+    "evaluate": "modelmeter.dimensions.evaluate",
     "load": "modelmeter.api",
     "page_sizes": "modelmeter.model.page_views",
     "symbol": "modelmeter.api",

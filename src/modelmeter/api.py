@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import sympy
 
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.functions import INTEGER_FUNCTIONS
+from modelmeter.dimensions.functions import INTEGER_FUNCTIONS
 from modelmeter.frontend.compiled_folder import is_folder, open_folder
 from modelmeter.frontend.configs.sources import is_traced
 from modelmeter.graph.module_graph import ModuleGraph

@@ -11,11 +11,11 @@ import sympy
 from modelmeter.analysis.breakdown import OperatorRow
 from modelmeter.analysis.division import RankFormulas, make_rank_formulas
 from modelmeter.analysis.model_parts import ModelParts
-from modelmeter.core.cost import Cost
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size
-from modelmeter.core.metrics import FUSED_IO, METRICS, PEAK
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size
 from modelmeter.graph.module_graph import ModuleGraph
+from modelmeter.metrics.cost import Cost
+from modelmeter.metrics.metric import FUSED_IO, METRICS, PEAK
 from modelmeter.model.completion import complete_sizes
 from modelmeter.model.definition import Model
 from modelmeter.model.refused_stages import refuse_stage

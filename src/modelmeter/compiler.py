@@ -13,9 +13,8 @@ from modelmeter.backends.javascript.render import JavaScriptBackend
 from modelmeter.backends.python.render import PythonBackend
 from modelmeter.backends.sql.render import DuckDBBackend, SparkBackend
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.metrics import METRICS
-from modelmeter.core.symbols import names_of
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.symbols import names_of
 from modelmeter.evaluators.breakdown import BreakdownSpec, list_modules
 from modelmeter.evaluators.package import EvaluatorPackage, build_evaluators
 from modelmeter.evaluators.signature import Derivation as ArgumentDerivation
@@ -23,6 +22,7 @@ from modelmeter.evaluators.spec import LayerFormula, PackageSpec
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList
+from modelmeter.metrics.metric import METRICS
 from modelmeter.model.definition import Architecture
 from modelmeter.model.registry import find_model
 from modelmeter.model.stages import TRAINING_STEP

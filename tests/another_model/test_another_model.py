@@ -17,7 +17,7 @@ import pytest
 
 import modelmeter
 from llm_perf_opt.evaluators import load_costs
-from modelmeter.core.metrics import METRICS
+from modelmeter.metrics.metric import METRICS
 from modelmeter.publishing.book.typesetters import TYPESETTERS
 from modelmeter.support.errors import WorkloadError
 

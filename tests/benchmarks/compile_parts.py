@@ -16,7 +16,7 @@ from modelmeter.analysis.catalogue import build_catalogue
 from modelmeter.analysis.peak import find_peaks
 from modelmeter.analysis.totals import add_up
 from modelmeter.compiler import compile_model, emit_files
-from modelmeter.core.size_rules import substitute_sizes
+from modelmeter.dimensions.size_rules import substitute_sizes
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, symbolic_sizes

@@ -12,9 +12,9 @@ import sympy
 import deepseek_ocr_costs as costs
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.compiler import compile_model
-from modelmeter.core.functions import INTEGER_FUNCTIONS
-from modelmeter.core.metrics import METRICS
+from modelmeter.dimensions.functions import INTEGER_FUNCTIONS
 from modelmeter.graph.module_graph import ModuleGraph
+from modelmeter.metrics.metric import METRICS
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 

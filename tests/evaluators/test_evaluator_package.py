@@ -33,7 +33,17 @@ def test_evaluators_import_what_is_below_them(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     modules = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
     folders = {name.split(".")[1] for name in modules if name.startswith("modelmeter.")}
-    assert folders <= {"support", "core", "graph", "algebra", "layers", "model", "analysis", "evaluators"}
+    assert folders <= {
+        "support",
+        "dimensions",
+        "metrics",
+        "graph",
+        "algebra",
+        "layers",
+        "model",
+        "analysis",
+        "evaluators",
+    }
 
 
 def test_every_input_of_a_program_is_a_parameter() -> None:

@@ -6,8 +6,8 @@ import pytest
 from attrs import evolve
 from small_package import ARCHITECTURE, DEFAULTS, make_spec
 
-from modelmeter.core.metrics import METRICS
 from modelmeter.evaluators.programs import build_layer, build_stages
+from modelmeter.metrics.metric import METRICS
 from modelmeter.model.stages import REQUEST
 from modelmeter.support.errors import FormulaError
 

@@ -6,7 +6,7 @@ import pytest
 from small_package import make_parameter
 
 from modelmeter.algebra.program import PRODUCT, SUM, Operation
-from modelmeter.core.size_rules import Rule
+from modelmeter.dimensions.size_rules import Rule
 from modelmeter.evaluators.signature import Derivation, Signature
 from modelmeter.support.errors import FormulaError
 

@@ -8,12 +8,12 @@ import pytest
 from attrs import evolve
 from small_package import ARCHITECTURE, DEFAULTS, make_spec
 
-from modelmeter.core.cost import Cost
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.metrics import METRICS
+from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.evaluators.programs import build_stages
 from modelmeter.evaluators.spec import LayerFormula
 from modelmeter.evaluators.whole_models import split_whole_model
+from modelmeter.metrics.cost import Cost
+from modelmeter.metrics.metric import METRICS
 
 SPEC = make_spec()
 STAGES = ("vision", "projector", "prefill")

@@ -11,7 +11,7 @@ import pytest
 import sympy
 from attrs import evolve
 
-from modelmeter.core.evaluate import evaluate
+from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.frontend.cards.card import Card, Tower
 from modelmeter.frontend.cards.shipped import CARDS
 from modelmeter.frontend.operator_parts import list_parts

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import sympy
 
-from modelmeter.core.cost import Cost, Elements, Precision, Work
-from modelmeter.core.functions import CeilDiv
+from modelmeter.dimensions.functions import CeilDiv
 from modelmeter.frontend.chunks import Chunks, list_filled, trace_in_chunks
 from modelmeter.frontend.windows import TracedRegion
+from modelmeter.metrics.cost import Cost, Elements, Precision, Work
 from modelmeter.model.registry import forget_model
 from modelmeter.support.errors import CountError, ModelMeterError
 from modelmeter.verify.guards import GuardError, is_padded

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from modelmeter.core.evaluate import evaluate
+from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.frontend.cards.card import Card
 from modelmeter.model.registry import forget_model
 from modelmeter.support.errors import CountError

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sympy
 
-from modelmeter.core.functions import Differs, Equals
+from modelmeter.dimensions.functions import Differs, Equals
 from modelmeter.frontend.cards.grids import GRID_HEIGHT, GRID_WIDTH, NUM_IMAGES, count_in_window, for_images
 from modelmeter.frontend.cards.shipped import CARDS
 from modelmeter.frontend.interpolation import Interpolation

@@ -146,7 +146,7 @@ def test_a_window_that_is_too_short_for_symbols_is_refused() -> None:
 
 
 def test_two_flops_a_token_are_compared_on_both_sides_of_the_window(compilation: Any) -> None:
-    from modelmeter.core.evaluate import evaluate
+    from modelmeter.dimensions.evaluate import evaluate
     from modelmeter.scaling.studies.records import ClosedForm, Subject
     from modelmeter.scaling.studies.rules_of_thumb import STUDY
 

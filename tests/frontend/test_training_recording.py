@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modelmeter.core.cost import Elements, Work
 from modelmeter.frontend.training.recording import record_training_step
+from modelmeter.metrics.cost import Elements, Work
 from modelmeter.support.errors import CountError
 from modelmeter.verify.operators import CountedOperator
 from modelmeter.verify.training import count_training_step

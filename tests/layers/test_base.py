@@ -8,13 +8,13 @@ from fractions import Fraction
 import pytest
 from attrs import evolve, frozen
 
-from modelmeter.core.cost import Elements, Operator, Precision, Work
-from modelmeter.core.functions import Size, expected_routed_reads
-from modelmeter.core.metrics import METRICS
+from modelmeter.dimensions.functions import Size, expected_routed_reads
 from modelmeter.layers.activation import GELU
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, Routing, add_gradients, never, once, repeat
 from modelmeter.layers.linear import Linear
+from modelmeter.metrics.cost import Elements, Operator, Precision, Work
+from modelmeter.metrics.metric import METRICS
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import FormulaError
 

@@ -8,16 +8,16 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
-from modelmeter.core.cost import Elements
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size
-from modelmeter.core.metrics import METRICS
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size
 from modelmeter.layers.activation import GELU
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, never, once, repeat
 from modelmeter.layers.container import Absent, ModuleList, Sequential
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements
+from modelmeter.metrics.metric import METRICS
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 i, o = symbol("in_features"), symbol("out_features")

@@ -9,7 +9,7 @@ import torch
 from sympy import expand
 from torch import nn
 
-from modelmeter.core.functions import CeilDiv, FloorDiv
+from modelmeter.dimensions.functions import CeilDiv, FloorDiv
 from modelmeter.layers.conv2d import Conv2d, convolved_size
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 

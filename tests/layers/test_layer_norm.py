@@ -9,9 +9,9 @@ import torch
 from sympy import expand
 from torch import nn
 
-from modelmeter.core.cost import Elements, Operator
 from modelmeter.layers.layer_norm import LayerNorm
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements, Operator
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 n, c = symbol("num_tokens"), symbol("hidden_size")

@@ -8,8 +8,7 @@ import pytest
 from attrs import fields
 from sympy import Integer, Symbol, expand, symbols, sympify
 
-from modelmeter.core.cost import Elements, Operator, Work
-from modelmeter.core.functions import Differs, Equals, Size
+from modelmeter.dimensions.functions import Differs, Equals, Size
 from modelmeter.layers.operators import (
     add_residual,
     apply_pointwise,
@@ -25,6 +24,7 @@ from modelmeter.layers.operators import (
     widen,
     widen_weights,
 )
+from modelmeter.metrics.cost import Elements, Operator, Work
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 n, q, k, h, d, g = symbols("n q k h d g", positive=True, integer=True)

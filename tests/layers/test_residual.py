@@ -9,14 +9,14 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
-from modelmeter.core.cost import Elements
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.layers.base import Shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.layer_norm import LayerNorm
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.residual import ResidualBlock
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 import pytest
 from attrs import frozen
 
-from modelmeter.core.cost import Elements, Operator
 from modelmeter.layers.activation import GELU
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements, Operator
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import FormulaError
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
-from modelmeter.core.functions import expected_routed_reads
+from modelmeter.dimensions.functions import expected_routed_reads
 
 
 def read_back(text: str, sizes: Mapping[str, int | Fraction], **functions: Callable[..., Fraction]) -> Fraction:

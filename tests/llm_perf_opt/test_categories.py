@@ -8,7 +8,7 @@ from records import make_profile
 from deepseek_ocr_costs import breakdown
 from llm_perf_opt.reporting.categories import REPORT_CATEGORIES, categorize
 from llm_perf_opt.reporting.evaluation import evaluate_workload
-from modelmeter.core.operator_table import ATTENTION, MATRIX_OPERATORS, MOVING_OPERATORS, VECTOR_FLOPS
+from modelmeter.metrics.operator_table import ATTENTION, MATRIX_OPERATORS, MOVING_OPERATORS, VECTOR_FLOPS
 
 
 @pytest.mark.parametrize(

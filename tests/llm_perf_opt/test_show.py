@@ -14,7 +14,7 @@ import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.show import choose_metric, find_formulas, render, render_latex
 from llm_perf_opt.evaluators import TRAINING_STEP, list_stages
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.metrics import METRICS, PEAK
+from modelmeter.metrics.metric import METRICS, PEAK
 from modelmeter.model import stages
 
 

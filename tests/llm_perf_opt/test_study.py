@@ -21,7 +21,7 @@ from llm_perf_opt.studies.formulas import to_latex
 from llm_perf_opt.studies.markup import to_latex as table_to_latex
 from llm_perf_opt.studies.markup import to_markdown
 from llm_perf_opt.studies.tables import list_columns, to_csv, to_parquet
-from modelmeter.core.evaluate import evaluate
+from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.scaling.studies import Book, Column, StudyTable, write_book
 
 SMALL = ("cards", "training", "--hardware", "h100-sxm")

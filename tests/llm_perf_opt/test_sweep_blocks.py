@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import deepseek_ocr_costs as costs
 from llm_perf_opt.sweep import METRICS, Block, Sweep, compute_block, compute_blocks, split
-from modelmeter.core.metrics import METRICS as PUBLISHED_METRICS
+from modelmeter.metrics.metric import METRICS as PUBLISHED_METRICS
 from modelmeter.support.errors import ModelMeterError, WorkloadError
 from modelmeter.support.suggestions import UnknownNameError
 

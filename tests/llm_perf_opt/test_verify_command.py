@@ -15,8 +15,8 @@ from llm_perf_opt.commands.verify import EVIDENCE_FILE
 from llm_perf_opt.verification import run as verification
 from llm_perf_opt.verification.record import Verification
 from modelmeter.analysis.evidence import Evidence
-from modelmeter.core.metrics import BACKWARD_METRICS, FUSED_IO, METRICS, PEAK
 from modelmeter.layers.operators import Operator
+from modelmeter.metrics.metric import BACKWARD_METRICS, FUSED_IO, METRICS, PEAK
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_rms_norm import DeepseekV2RMSNorm
 from modelmeter.models.deepseek_ocr.proofs import all_proofs
 from modelmeter.models.deepseek_ocr.proofs.all_proofs import list_quick_proofs

@@ -12,8 +12,8 @@ from modelmeter.analysis.catalogue import LayerEntry
 from modelmeter.backends.latex.printer import print_display, print_latex
 from modelmeter.backends.presentation.tree import Display
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.functions import Size
-from modelmeter.core.metrics import FUSED_IO
+from modelmeter.dimensions.functions import Size
+from modelmeter.metrics.metric import FUSED_IO
 from modelmeter.models.deepseek_ocr.dimensions import LOCAL_SIZES
 from modelmeter.models.deepseek_ocr.latex_names import LATEX_NAMES
 from modelmeter.publishing.formula import Shown

@@ -7,7 +7,7 @@ import sympy
 
 from modelmeter.backends.latex.printer import print_latex
 from modelmeter.backends.presentation.reader import FormulaReader
-from modelmeter.core.functions import ceil_div, floor_div, routed_reads
+from modelmeter.dimensions.functions import ceil_div, floor_div, routed_reads
 from modelmeter.model.presentation import Abbreviation
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.latex_names import LATEX_NAMES

@@ -14,10 +14,10 @@ from page_reader import WORKLOADS, build, formula_of_page, odd_sizes
 
 from modelmeter.backends.latex.printer import print_display, print_latex
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.cost import Cost
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import ceil_div, floor_div
-from modelmeter.core.symbols import ANY_LAYER, symbol
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import ceil_div, floor_div
+from modelmeter.dimensions.symbols import ANY_LAYER, symbol
+from modelmeter.metrics.cost import Cost
 from modelmeter.publishing.derivation.derivation import Derivation, DerivationMaker
 from modelmeter.publishing.derivation.proof import prove_sums
 from modelmeter.publishing.derivation.summands import round_up

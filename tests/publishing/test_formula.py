@@ -8,7 +8,7 @@ import sympy
 from modelmeter.algebra.polynomials import prove_equal
 from modelmeter.backends.latex.printer import print_display
 from modelmeter.backends.presentation.reader import FormulaReader
-from modelmeter.core.functions import ceil_div, floor_div
+from modelmeter.dimensions.functions import ceil_div, floor_div
 from modelmeter.models.deepseek_ocr.abbreviations import VIEWS
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.model import MODEL

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import deepseek_ocr_costs as costs
-from modelmeter.core.functions import INTEGER_FUNCTIONS
+from modelmeter.dimensions.functions import INTEGER_FUNCTIONS
 from modelmeter.publishing.data.formula_data import FUNCTIONS
 
 DATA = Path(__file__).parents[2] / "codegen/data"

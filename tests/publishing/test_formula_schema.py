@@ -11,7 +11,7 @@ from typing import Any, get_args
 import jsonschema
 import pytest
 
-from modelmeter.core.size_rules import Relation
+from modelmeter.dimensions.size_rules import Relation
 from modelmeter.publishing.data.formula_data import FUNCTIONS, SCHEMA_FILE
 
 DATA = Path(__file__).parents[2] / "codegen/data"

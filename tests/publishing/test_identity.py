@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from modelmeter.algebra.polynomials import read_polynomials
 from modelmeter.algebra.readable import factor_polynomial
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.functions import CeilDiv, Differs, FloorDiv, Triangular
+from modelmeter.dimensions.functions import CeilDiv, Differs, FloorDiv, Triangular
 from modelmeter.publishing.identity import FormulaId, compute_digest, make_canonical, publish
 from modelmeter.support.errors import FormulaError
 from random_formulas import formulas

@@ -3,7 +3,7 @@
 import pytest
 import sympy
 
-from modelmeter.core.functions import CeilDiv
+from modelmeter.dimensions.functions import CeilDiv
 from modelmeter.publishing.data.infix import InfixPrinter
 
 a, b, c, d = sympy.symbols("a b c d", positive=True, integer=True)

@@ -12,10 +12,10 @@ from page_reader import WORKLOADS, build, entries, formula_of_layer, odd_sizes, 
 from modelmeter.analysis.catalogue import LayerEntry
 from modelmeter.backends.latex.printer import print_latex
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.cost import Elements
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.metrics import FUSED_IO
+from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.layers.base import BaseLayer
+from modelmeter.metrics.cost import Elements
+from modelmeter.metrics.metric import FUSED_IO
 from modelmeter.models.deepseek_ocr.latex_names import LATEX_NAMES
 from modelmeter.publishing.formula import SHOWN
 from modelmeter.publishing.page_spec import Pages

@@ -8,7 +8,7 @@ from modelmeter.algebra.polynomials import prove_equal
 from modelmeter.analysis.peak import Candidate, Peak
 from modelmeter.backends.latex.printer import print_display
 from modelmeter.backends.presentation.reader import FormulaReader
-from modelmeter.core.functions import Size, differs, equals, exceeds
+from modelmeter.dimensions.functions import Size, differs, equals, exceeds
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.model import MODEL
 from modelmeter.publishing.peak_formula import PeakCase, PeakFormula, arrange_peak

@@ -18,8 +18,8 @@ from page_reader import (
 
 from modelmeter.backends.latex.printer import print_latex
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.metrics import FLOWS, FUSED_IO, METRICS, PEAK
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.metrics.metric import FLOWS, FUSED_IO, METRICS, PEAK
 from modelmeter.models.deepseek_ocr.workload import Workload
 from modelmeter.publishing.formula import SHOWN, Formula, Shown
 from modelmeter.publishing.page_spec import Pages, StagePage

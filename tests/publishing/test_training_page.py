@@ -7,8 +7,8 @@ from math import ceil
 import pytest
 
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.metrics import METRICS
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.metrics.metric import METRICS
 from modelmeter.publishing.page_input import PageInput
 from modelmeter.publishing.page_spec import StagePage
 from modelmeter.publishing.training_page import build_training_page

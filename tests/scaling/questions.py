@@ -7,8 +7,8 @@ import os
 import sympy
 from hypothesis import strategies as st
 
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Differs, Equals, Exceeds, RoutedReads, Triangular, ceil_div, floor_div
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Differs, Equals, Exceeds, RoutedReads, Triangular, ceil_div, floor_div
 from modelmeter.scaling import Quantity
 
 QUESTIONS = int(os.environ.get("MODELMETER_QUESTIONS", "200"))

@@ -9,8 +9,8 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import RoutedReads, ceil_div, differs, exceeds, floor_div
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import RoutedReads, ceil_div, differs, exceeds, floor_div
 from modelmeter.scaling import box, growth, normal_form
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.terms import from_sympy

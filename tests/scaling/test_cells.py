@@ -10,7 +10,7 @@ import sympy
 from hypothesis import given, settings
 from questions import QUESTIONS, N, costs, values
 
-from modelmeter.core.functions import RoutedReads, ceil_div
+from modelmeter.dimensions.functions import RoutedReads, ceil_div
 from modelmeter.scaling import Quantity, univariate
 from modelmeter.scaling.cell import Cell
 from modelmeter.scaling.cells import NotResolvedError, find_pieces

@@ -12,7 +12,7 @@ import sympy
 
 import modelmeter
 from modelmeter import scaling
-from modelmeter.core.functions import ceil_div, exceeds
+from modelmeter.dimensions.functions import ceil_div, exceeds
 from modelmeter.scaling import Quantity, Statement, certificate_from_json
 from modelmeter.scaling.box_sign import BoxSign, Growth
 from modelmeter.scaling.domain import Range

@@ -9,7 +9,7 @@ import sympy
 
 import modelmeter
 from modelmeter import scaling
-from modelmeter.core.functions import ceil_div, differs
+from modelmeter.dimensions.functions import ceil_div, differs
 from modelmeter.scaling import Quantity
 from modelmeter.support.errors import FormulaError
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from questions import QUESTIONS, N, costs
 
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import RoutedReads, ceil_div
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import RoutedReads, ceil_div
 from modelmeter.scaling import Quantity, univariate
 from modelmeter.scaling.cell import Cell
 from modelmeter.scaling.cells import read_together

@@ -6,7 +6,7 @@ import sympy
 
 from modelmeter import scaling
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.size_rules import Rule
+from modelmeter.dimensions.size_rules import Rule
 from modelmeter.scaling.context import Context
 from modelmeter.scaling.question import ask
 from modelmeter.scaling.substitution import put_sizes

@@ -9,7 +9,7 @@ from questions import LAST, QUESTIONS, N, costs, values
 
 import modelmeter
 from modelmeter import scaling
-from modelmeter.core.functions import RoutedReads, expected_routed_reads
+from modelmeter.dimensions.functions import RoutedReads, expected_routed_reads
 from modelmeter.scaling import Quantity
 from modelmeter.support.errors import CertificateError
 

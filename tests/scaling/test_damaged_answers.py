@@ -11,8 +11,8 @@ import pytest
 import sympy
 
 from modelmeter import scaling
-from modelmeter.core.functions import ceil_div, exceeds
-from modelmeter.core.size_rules import Rule
+from modelmeter.dimensions.functions import ceil_div, exceeds
+from modelmeter.dimensions.size_rules import Rule
 from modelmeter.scaling import Quantity, Statement
 from modelmeter.support.errors import CertificateError, ModelMeterError
 

@@ -8,7 +8,7 @@ from questions import N
 
 import modelmeter
 from modelmeter import scaling
-from modelmeter.core.functions import ceil_div
+from modelmeter.dimensions.functions import ceil_div
 from modelmeter.scaling import Quantity
 from modelmeter.support.errors import FormulaError
 

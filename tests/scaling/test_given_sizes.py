@@ -134,7 +134,7 @@ def test_fractions_are_refused_where_only_integers_are_proved() -> None:
     assert answer.at(rate=2) == 60
     with pytest.raises(WorkloadError, match="rate: the answer is proved at integers only"):
         answer.at(rate=Fraction(5, 2))
-    rounded = Quantity(N * modelmeter.core.functions.ceil_div(RATE, 4), "rounded")
+    rounded = Quantity(N * modelmeter.dimensions.functions.ceil_div(RATE, 4), "rounded")
     answer = scaling.crossover(rounded, Quantity(sympy.Integer(60), "b"), "n", free=("rate",))
     assert answer.at(rate=9) == 20
     with pytest.raises(WorkloadError, match="rate: the answer is proved at integers only"):

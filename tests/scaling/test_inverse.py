@@ -8,7 +8,7 @@ from questions import LAST, QUESTIONS, N, budgets, costs, values
 
 import modelmeter
 from modelmeter import scaling
-from modelmeter.core.functions import ceil_div
+from modelmeter.dimensions.functions import ceil_div
 from modelmeter.scaling import Quantity
 
 

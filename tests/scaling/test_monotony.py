@@ -11,7 +11,7 @@ from questions import LAST, QUESTIONS, N, costs, values
 
 import modelmeter
 from modelmeter import scaling
-from modelmeter.core.functions import ceil_div, exceeds
+from modelmeter.dimensions.functions import ceil_div, exceeds
 from modelmeter.scaling import Quantity
 
 M = sympy.Symbol("m", integer=True, positive=True)

@@ -7,7 +7,7 @@ import sympy
 from hypothesis import given, settings
 from questions import N, costs, values
 
-from modelmeter.core.functions import Equals, ceil_div, differs
+from modelmeter.dimensions.functions import Equals, ceil_div, differs
 from modelmeter.scaling import Quantity, normal_form, shift, terms
 from modelmeter.scaling.program import compile_terms
 from modelmeter.scaling.terms import from_sympy

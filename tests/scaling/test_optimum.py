@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from questions import LAST, QUESTIONS, N, costs, values
 
 from modelmeter import scaling
-from modelmeter.core.functions import ceil_div
+from modelmeter.dimensions.functions import ceil_div
 from modelmeter.scaling import Quantity
 from modelmeter.support.errors import CertificateError
 

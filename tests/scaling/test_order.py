@@ -12,7 +12,7 @@ from questions import QUESTIONS, N, costs, values
 
 import modelmeter
 from modelmeter import scaling
-from modelmeter.core.functions import ceil_div, exceeds, floor_div
+from modelmeter.dimensions.functions import ceil_div, exceeds, floor_div
 from modelmeter.scaling import Quantity
 from modelmeter.support.errors import CertificateError, FormulaError
 

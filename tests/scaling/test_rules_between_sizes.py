@@ -6,7 +6,7 @@ import pytest
 
 import modelmeter
 from modelmeter import scaling
-from modelmeter.core.size_rules import Rule
+from modelmeter.dimensions.size_rules import Rule
 
 SIZES = ("seq_len", "logits_tokens")
 

@@ -9,7 +9,7 @@ from questions import QUESTIONS, N, values
 
 import modelmeter
 from modelmeter import scaling
-from modelmeter.core.functions import ceil_div, floor_div
+from modelmeter.dimensions.functions import ceil_div, floor_div
 from modelmeter.scaling import Quantity
 
 LAST = 120

@@ -15,7 +15,7 @@ from tests.check_studies import check_statement, holds_at
 
 from llm_perf_opt.studies import list_cards
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.evaluate import evaluate
+from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.scaling import (
     Crossover,
     Limit,

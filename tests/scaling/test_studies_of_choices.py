@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.evaluate import evaluate
+from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.models.deepseek_ocr.studies.resolution import MODES
 from modelmeter.scaling import Regimes
 from modelmeter.scaling.studies import Book

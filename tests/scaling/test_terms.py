@@ -9,7 +9,7 @@ import sympy
 from hypothesis import given, settings
 from questions import N, costs, values
 
-from modelmeter.core.functions import INTEGER_FUNCTIONS, ceil_div
+from modelmeter.dimensions.functions import INTEGER_FUNCTIONS, ceil_div
 from modelmeter.scaling import Quantity, terms
 from modelmeter.support.errors import CertificateError, FormulaError
 

@@ -9,7 +9,7 @@ import sympy
 import torch
 from torch import Tensor, nn
 
-from modelmeter.core.cost import Elements
+from modelmeter.metrics.cost import Elements
 from modelmeter.verify.counting import ForwardCount, count_forward
 from modelmeter.verify.guards import Assumed
 from modelmeter.verify.operators import CountedOperator

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from nets import meta
 from torch import Tensor, nn
 
-from modelmeter.core.cost import Elements
+from modelmeter.metrics.cost import Elements
 from modelmeter.verify.live_storages import WatchedOperator, watch_storages
 
 

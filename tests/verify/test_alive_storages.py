@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import CountError
 from modelmeter.verify.foreign_bytes.alive import Alive, Snapshot, name_storages

@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelmeter.core import operator_table
+from modelmeter.metrics import operator_table
 from modelmeter.support.errors import CountError
 from modelmeter.verify import dispatch, matrix_products
 from modelmeter.verify.backward import Attention, BackwardCount, count_backward, find_attention, record_forward

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelmeter.core.cost import Elements
-from modelmeter.core.operator_table import VIEW_OPERATORS
+from modelmeter.metrics.cost import Elements
+from modelmeter.metrics.operator_table import VIEW_OPERATORS
 from modelmeter.support.errors import CountError
 from modelmeter.verify import dispatch
 from modelmeter.verify.counting import count_forward

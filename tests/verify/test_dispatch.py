@@ -11,7 +11,7 @@ from nets import AfterLinear, Apply, indices, learned, meta
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modelmeter.core.operator_table import (
+from modelmeter.metrics.operator_table import (
     ATTENTION,
     FRESH_MEMORY,
     MATRIX_OPERATORS,

@@ -7,7 +7,7 @@ import torch
 from nets import Apply, count, count_one, indices, make, meta
 from torch import Tensor, nn
 
-from modelmeter.core.cost import Elements
+from modelmeter.metrics.cost import Elements
 from modelmeter.models.deepseek_ocr.reference_functions import list_offsets
 from modelmeter.support.errors import CountError
 from modelmeter.verify.operators import TensorKinds

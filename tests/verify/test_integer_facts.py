@@ -7,8 +7,8 @@ from itertools import product
 import pytest
 import sympy
 
-from modelmeter.core import functions
-from modelmeter.core.functions import CeilDiv, Differs, Equals, Exceeds, FloorDiv, IntegerFunction, Triangular
+from modelmeter.dimensions import functions
+from modelmeter.dimensions.functions import CeilDiv, Differs, Equals, Exceeds, FloorDiv, IntegerFunction, Triangular
 from modelmeter.verify.integer_facts import (
     Domain,
     EvenReads,

@@ -13,7 +13,7 @@ from storage_walks import Apply, watch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modelmeter.core.cost import Elements
+from modelmeter.metrics.cost import Elements
 from modelmeter.support.errors import CountError
 from modelmeter.verify.live_storages import watch_storages
 

@@ -6,8 +6,8 @@ import pytest
 import sympy
 from tiny import SHALLOW, TINY
 
-from modelmeter.core.cost import Cost
-from modelmeter.core.functions import RoutedReads, Triangular
+from modelmeter.dimensions.functions import RoutedReads, Triangular
+from modelmeter.metrics.cost import Cost
 from modelmeter.model.loop import Loop
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.proofs.all_proofs import formulas_of

@@ -10,7 +10,7 @@ from nets import Apply, count, count_one, indices, learned, make, meta
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modelmeter.core.cost import Elements, Operator
+from modelmeter.metrics.cost import Elements, Operator
 from modelmeter.support.errors import CountError
 from modelmeter.verify.backward import record_forward
 from modelmeter.verify.dispatch import Dispatched

@@ -10,9 +10,9 @@ import torch
 from attrs import evolve
 from tiny import SHALLOW, TINY
 
-from modelmeter.core.cost import Cost
-from modelmeter.core.functions import CeilDiv, FloorDiv, Size
-from modelmeter.core.metrics import FUSED_IO, METRICS, MetricName
+from modelmeter.dimensions.functions import CeilDiv, FloorDiv, Size
+from modelmeter.metrics.cost import Cost
+from modelmeter.metrics.metric import FUSED_IO, METRICS, MetricName
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.proofs import reference_cases, transformers_cases
 from modelmeter.models.deepseek_ocr.proofs.all_proofs import formulas_of

@@ -13,7 +13,7 @@ from tiny import SHALLOW
 from modelmeter.analysis.evidence import Evidence
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.compiler import compile_model
-from modelmeter.core.metrics import BACKWARD_METRICS, METRICS, PEAK
+from modelmeter.metrics.metric import BACKWARD_METRICS, METRICS, PEAK
 from modelmeter.verify.proof import Verdict
 from modelmeter.verify.results import Row, count_operators, find_gaps, gather_rows, make_evidence
 

@@ -11,9 +11,9 @@ from attrs import asdict, evolve
 from tiny import TINY
 
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.cost import Precision
-from modelmeter.core.evaluate import Evaluator, evaluate
-from modelmeter.core.metrics import PEAK
+from modelmeter.dimensions.evaluate import Evaluator, evaluate
+from modelmeter.metrics.cost import Precision
+from modelmeter.metrics.metric import PEAK
 from modelmeter.models.deepseek_ocr.proofs.points import PROVED, list_workloads, make_points
 from modelmeter.models.deepseek_ocr.stages import STAGES
 from modelmeter.models.deepseek_ocr.trace_reference import DTYPE, TraceWorkload

@@ -7,7 +7,7 @@ from nets import indices, meta
 from storage_walks import Apply, walk, watch
 from torch import Tensor
 
-from modelmeter.core.cost import Elements
+from modelmeter.metrics.cost import Elements
 
 
 def test_reserved_memory_is_alive_from_when_it_is_reserved() -> None:

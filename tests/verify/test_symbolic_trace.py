@@ -11,8 +11,8 @@ from nets import AfterLinear, rows, trace_rows
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modelmeter.core.cost import Cost
-from modelmeter.core.functions import CeilDiv
+from modelmeter.dimensions.functions import CeilDiv
+from modelmeter.metrics.cost import Cost
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import CountError
 from modelmeter.verify.guards import GuardError, find_padding, is_padded

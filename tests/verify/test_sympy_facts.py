@@ -8,7 +8,7 @@ import pytest
 import sympy
 from torch.utils._sympy.functions import FloorDiv, Mod, PythonMod
 
-from modelmeter.core.functions import CeilDiv
+from modelmeter.dimensions.functions import CeilDiv
 from modelmeter.verify.sympy_facts import exact_quotients, name_chunks, simplify_floor, simplify_remainder
 
 k = sympy.Symbol("k", integer=True, positive=True)

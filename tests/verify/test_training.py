@@ -9,7 +9,7 @@ from nets import meta as data
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modelmeter.core.cost import Elements
+from modelmeter.metrics.cost import Elements
 from modelmeter.support.errors import CountError
 from modelmeter.verify.training import TrainingCount, count_training_step
 

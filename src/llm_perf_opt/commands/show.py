@@ -17,8 +17,8 @@ from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.backends.presentation.tree import Sign
 from modelmeter.backends.terminal.printer import print_comparison
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.functions import BRACKETS, RoutedReads
-from modelmeter.core.metrics import METRICS, PEAK
+from modelmeter.dimensions.functions import BRACKETS, RoutedReads
+from modelmeter.metrics.metric import METRICS, PEAK
 from modelmeter.model.definition import Model
 from modelmeter.model.refused_stages import refuse_stage
 from modelmeter.model.stages import REQUEST, TRAINING_STEP

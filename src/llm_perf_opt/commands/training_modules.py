@@ -8,9 +8,9 @@ from rich.console import RenderableType
 
 from llm_perf_opt.terminal import format_integer, make_table
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.evaluate import Evaluator
-from modelmeter.core.metrics import METRICS
+from modelmeter.dimensions.evaluate import Evaluator
 from modelmeter.frontend.training.step import find_refusal
+from modelmeter.metrics.metric import METRICS
 from modelmeter.model.refused_stages import refuse_stage
 from modelmeter.model.stages import TRAINING_STEP
 from modelmeter.support.errors import QuestionError

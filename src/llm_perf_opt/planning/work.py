@@ -13,7 +13,7 @@ from llm_perf_opt.data.rationals import Rational
 OperatorKind = Literal["matrix product", "attention", "other"]
 """What limits an operator in the same way: each kind has its own efficiency in a model of time."""
 
-# The sets of modelmeter.core.operator_table, which comes with sympy; a test compares them.
+# The sets of modelmeter.metrics.operator_table, which comes with sympy; a test compares them.
 MATRIX_OPERATORS: Final = frozenset({"mm", "addmm", "bmm", "baddbmm", "convolution", "convolution_backward"})
 ATTENTION: Final = "scaled_dot_product_attention"
 UNFUSED_OPERATORS: Final = MATRIX_OPERATORS | {ATTENTION, "embedding", "index", "gather"}

@@ -9,8 +9,8 @@ import sympy
 
 from modelmeter.backends.latex.printer import print_latex
 from modelmeter.backends.presentation.reader import FormulaReader
-from modelmeter.core.functions import BRACKETS, CeilDiv, FloorDiv, RoutedReads
-from modelmeter.core.symbols import Dimensions
+from modelmeter.dimensions.functions import BRACKETS, CeilDiv, FloorDiv, RoutedReads
+from modelmeter.dimensions.symbols import Dimensions
 
 LONGEST: Final = 600
 """Characters of a formula that a page prints; a longer one is in the JSON only."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from llm_perf_opt.studies.formulas import explain_brackets, list_letters, to_latex
 from llm_perf_opt.studies.markup import to_markdown
-from modelmeter.core.symbols import Dimensions
+from modelmeter.dimensions.symbols import Dimensions
 from modelmeter.scaling.studies import Book, Card, Findings, IdentifiedStatement, StudyTable
 from modelmeter.scaling.studies.words import write_number, write_rounded
 

@@ -18,7 +18,7 @@ from llm_perf_opt.sweep.blocks import (
 )
 from llm_perf_opt.sweep.cluster import compute_blocks_on
 from llm_perf_opt.sweep.files import STDOUT, write_sweep
-from modelmeter.core.metrics import METRICS
+from modelmeter.metrics.metric import METRICS
 
 __all__ = [
     "BLOCK_SIZE",

@@ -24,7 +24,7 @@ from llm_perf_opt.evaluators import (
 )
 from llm_perf_opt.sweep.axes import Axis
 from llm_perf_opt.sweep.divisors import DIVIDES, DIVIDES_EVENLY, check_divisors
-from modelmeter.core.metrics import METRICS
+from modelmeter.metrics.metric import METRICS
 from modelmeter.model.refusals import refuse_stage_of
 from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import WorkloadError

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from llm_perf_opt.evaluators import PEAK, load_costs
-from modelmeter.core.metrics import METRICS
+from modelmeter.metrics.metric import METRICS
 from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import OutputError
 from modelmeter.support.files import explain_failure

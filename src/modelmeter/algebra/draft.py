@@ -11,7 +11,7 @@ from attrs import frozen
 from sympy.polys.rings import PolyElement
 
 from modelmeter.algebra.polynomials import Polynomials
-from modelmeter.core.functions import IntegerFunction
+from modelmeter.dimensions.functions import IntegerFunction
 from modelmeter.support.errors import FormulaError
 
 Monomial: TypeAlias = tuple[int, ...]

@@ -30,8 +30,8 @@ from modelmeter.algebra.packed import (
 )
 from modelmeter.algebra.polynomials import Polynomials
 from modelmeter.algebra.samples import Samples
-from modelmeter.core.functions import BRACKETS, CeilDiv, Exceeds, FloorDiv
-from modelmeter.core.size_rules import Rule
+from modelmeter.dimensions.functions import BRACKETS, CeilDiv, Exceeds, FloorDiv
+from modelmeter.dimensions.size_rules import Rule
 
 Bound = Literal["upper", "lower", "mixed"]
 """What may replace a generator: something larger or smaller; mixed, what is at least 1 and at least a quotient is

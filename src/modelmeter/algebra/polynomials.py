@@ -24,8 +24,8 @@ from modelmeter.algebra.packed import (
     raise_to,
     unpack,
 )
-from modelmeter.core.functions import IntegerFunction, Size
-from modelmeter.core.symbols import ANY_LAYER, Dimensions
+from modelmeter.dimensions.functions import IntegerFunction, Size
+from modelmeter.dimensions.symbols import ANY_LAYER, Dimensions
 from modelmeter.support.errors import FormulaError
 
 

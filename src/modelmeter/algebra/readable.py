@@ -12,8 +12,8 @@ import sympy
 from sympy.polys.rings import PolyElement
 
 from modelmeter.algebra.polynomials import read_polynomials
-from modelmeter.core.functions import Size
-from modelmeter.core.symbols import ANY_LAYER, Dimensions
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.symbols import ANY_LAYER, Dimensions
 
 Terms = dict[tuple[int, ...], int]
 """Coefficients by exponents."""

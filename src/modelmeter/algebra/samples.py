@@ -11,7 +11,7 @@ from random import Random
 import sympy
 
 from modelmeter.algebra.packed import Packed, unpack
-from modelmeter.core.evaluate import Evaluator, evaluate
+from modelmeter.dimensions.evaluate import Evaluator, evaluate
 
 
 class Samples:

@@ -18,8 +18,8 @@ from modelmeter.algebra.draft import Call, Draft, Monomial, Polynomial, draft_po
 from modelmeter.algebra.polynomials import Polynomials, read_polynomials
 from modelmeter.algebra.program import Program
 from modelmeter.algebra.sharing import share_pairs
-from modelmeter.core.functions import BRACKETS, IntegerFunction, Size
-from modelmeter.core.symbols import ANY_LAYER, Dimensions
+from modelmeter.dimensions.functions import BRACKETS, IntegerFunction, Size
+from modelmeter.dimensions.symbols import ANY_LAYER, Dimensions
 
 _BRACKETS = frozenset(function.__name__ for function in BRACKETS)
 

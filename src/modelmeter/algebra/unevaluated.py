@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import sympy
 
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 
 
 def split_product(expression: sympy.Expr) -> tuple[sympy.Rational, list[sympy.Expr]]:

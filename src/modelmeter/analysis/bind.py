@@ -7,14 +7,14 @@ from fractions import Fraction
 
 from attrs import evolve, field, frozen
 
-from modelmeter.core.cost import Operator, Work
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size
-from modelmeter.core.sums import multiply_size
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.sums import multiply_size
 from modelmeter.graph.module_graph import ModuleGraph, ModuleNode, name_group
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import Child, Routing
 from modelmeter.layers.container import ModuleList
+from modelmeter.metrics.cost import Operator, Work
 from modelmeter.support.errors import BindError
 
 

@@ -8,8 +8,8 @@ import sympy
 from sympy.polys.rings import PolyElement
 
 from modelmeter.algebra.polynomials import Polynomials, read_polynomials
-from modelmeter.core.functions import BRACKETS, Differs, Equals, Size
-from modelmeter.core.symbols import ANY_LAYER, Dimensions
+from modelmeter.dimensions.functions import BRACKETS, Differs, Equals, Size
+from modelmeter.dimensions.symbols import ANY_LAYER, Dimensions
 
 
 def multiply_out(sizes: Iterable[Size], *, dimensions: Dimensions = ANY_LAYER) -> list[sympy.Expr]:

@@ -7,9 +7,9 @@ from attrs import evolve, frozen
 
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.totals import StageRule, close_loop, sum_over_steps
-from modelmeter.core.cost import FLOAT32_BITS, Cost, Operator, Precision, Work
-from modelmeter.core.functions import Size
-from modelmeter.core.sums import bits_to_bytes
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.sums import bits_to_bytes
+from modelmeter.metrics.cost import FLOAT32_BITS, Cost, Operator, Precision, Work
 from modelmeter.model.loop import Loop
 
 

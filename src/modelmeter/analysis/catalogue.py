@@ -10,13 +10,13 @@ from attrs import evolve, frozen
 
 from modelmeter.analysis.bind import BoundCall, BoundModule
 from modelmeter.analysis.totals import StageRule
-from modelmeter.core.cost import Cost
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size
-from modelmeter.core.metrics import METRICS
-from modelmeter.core.symbols import ANY_LAYER, Dimensions, names_of
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.symbols import ANY_LAYER, Dimensions, names_of
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential
+from modelmeter.metrics.cost import Cost
+from modelmeter.metrics.metric import METRICS
 from modelmeter.support.errors import FormulaError
 
 

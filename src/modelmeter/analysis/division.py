@@ -13,11 +13,11 @@ from attrs import frozen
 
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.breakdown import OperatorRow, StateRow, list_states
-from modelmeter.core.cost import Precision
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size, ceil_div, floor_div
-from modelmeter.core.sums import bits_to_bytes
-from modelmeter.core.symbols import Dimension
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size, ceil_div, floor_div
+from modelmeter.dimensions.sums import bits_to_bytes
+from modelmeter.dimensions.symbols import Dimension
+from modelmeter.metrics.cost import Precision
 from modelmeter.model.definition import Model
 from modelmeter.model.serving import Serving, ShardRule, find_rule
 from modelmeter.support.errors import FormulaError, WorkloadError

@@ -14,9 +14,9 @@ import sympy
 from attrs import asdict, field, frozen, validators
 from cattrs import ClassValidationError
 
-from modelmeter.core.cost import Cost
-from modelmeter.core.functions import Size
-from modelmeter.core.metrics import METRICS
+from modelmeter.dimensions.functions import Size
+from modelmeter.metrics.cost import Cost
+from modelmeter.metrics.metric import METRICS
 from modelmeter.support.errors import EvidenceError
 from modelmeter.support.files import describe_failure, read_text
 from modelmeter.support.strict_json import first_problem, make_converter, parse_object

@@ -14,11 +14,11 @@ from modelmeter.analysis.catalogue import LayerEntry, build_catalogue
 from modelmeter.analysis.peak import Peak, find_peaks
 from modelmeter.analysis.totals import Totals, add_up
 from modelmeter.analysis.training_modules import list_training_modules
-from modelmeter.core.cost import Cost
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.size_rules import substitute_sizes
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.size_rules import substitute_sizes
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import BaseLayer
+from modelmeter.metrics.cost import Cost
 from modelmeter.model.definition import Architecture, Model
 from modelmeter.model.request import fold_metric
 from modelmeter.support.errors import FormulaError

@@ -5,7 +5,7 @@ are alive when the operator has run, its inputs and its output among them; param
 it. It is for inference without gradients, in the operator order of the reference model, with even shares of the tokens
 for the experts. A tensor is alive until the code lets go of it, as an allocator sees it. Whatever another stage has
 written and still holds counts: the embeddings of the prompt are alive while the towers run, and so are the pixels of
-all images of the batch. The peak does not add up, so it is no field of :class:`~modelmeter.core.cost.Cost`.
+all images of the batch. The peak does not add up, so it is no field of :class:`~modelmeter.metrics.cost.Cost`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from modelmeter.algebra.ordering import Ordering
 from modelmeter.algebra.polynomials import read_polynomials
 from modelmeter.analysis.brackets import find_brackets, flatten
 from modelmeter.analysis.totals import StageRule
-from modelmeter.core.cost import FLOAT32_BITS, Elements, Precision
-from modelmeter.core.functions import Differs, Equals, Exceeds, Size, equals, exceeds
-from modelmeter.core.size_rules import Rule
-from modelmeter.core.sums import add_sizes, bits_to_bytes
-from modelmeter.core.symbols import ANY_LAYER, Dimensions, symbol
+from modelmeter.dimensions.functions import Differs, Equals, Exceeds, Size, equals, exceeds
+from modelmeter.dimensions.size_rules import Rule
+from modelmeter.dimensions.sums import add_sizes, bits_to_bytes
+from modelmeter.dimensions.symbols import ANY_LAYER, Dimensions, symbol
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST
 from modelmeter.layers.tape import Buffer, LiveElements, Tape
+from modelmeter.metrics.cost import FLOAT32_BITS, Elements, Precision
 from modelmeter.model.loop import Loop
 from modelmeter.support.errors import FormulaError
 

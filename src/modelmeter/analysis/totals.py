@@ -9,11 +9,11 @@ import sympy
 from attrs import field, frozen
 
 from modelmeter.analysis.bind import BoundModule
-from modelmeter.core.cost import Cost, Operator, Precision, Work
-from modelmeter.core.functions import Exceeds, Size, Triangular, exceeds
-from modelmeter.core.fusion import keep_unfused
-from modelmeter.core.metrics import FLOWS, METRICS, MetricName
-from modelmeter.core.sums import add_sizes, bits_to_bytes
+from modelmeter.dimensions.functions import Exceeds, Size, Triangular, exceeds
+from modelmeter.dimensions.sums import add_sizes, bits_to_bytes
+from modelmeter.metrics.cost import Cost, Operator, Precision, Work
+from modelmeter.metrics.fusion import keep_unfused
+from modelmeter.metrics.metric import FLOWS, METRICS, MetricName
 from modelmeter.model.loop import Loop
 from modelmeter.model.request import fold_metric
 from modelmeter.model.stages import Stage

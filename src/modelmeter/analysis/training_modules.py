@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from attrs import evolve
 
 from modelmeter.analysis.bind import BoundModule
-from modelmeter.core.cost import Cost, Precision
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.graph.module_graph import join_path
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList
+from modelmeter.metrics.cost import Cost, Precision
 
 
 def list_training_modules(root: BaseLayer, model: BoundModule) -> dict[str, Cost]:

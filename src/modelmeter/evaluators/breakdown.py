@@ -10,9 +10,9 @@ from attrs import fields, frozen
 from modelmeter.algebra.simplify import build_program
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.breakdown import OperatorRow, StateRow
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import RoutedReads, Size
-from modelmeter.core.symbols import names_of
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import RoutedReads, Size
+from modelmeter.dimensions.symbols import names_of
 from modelmeter.evaluators.evaluator import Evaluator, Values
 from modelmeter.evaluators.programs import make_parameters
 from modelmeter.evaluators.signature import Signature

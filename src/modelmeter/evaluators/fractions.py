@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from attrs import evolve, field, frozen
 
 from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Operation, Output, Program, arrange
-from modelmeter.core.functions import BRACKETS, CeilDiv, FloorDiv
+from modelmeter.dimensions.functions import BRACKETS, CeilDiv, FloorDiv
 from modelmeter.support.errors import FormulaError
 
 SCALE = "scale"

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from modelmeter.core.metrics import FUSED_IO, METRICS
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue
 from modelmeter.evaluators.programs import Layer
 from modelmeter.evaluators.spec import LayerFormula
 from modelmeter.evaluators.traffic import summarize_traffic
+from modelmeter.metrics.metric import FUSED_IO, METRICS
 
 
 def evaluate_layer(formula: LayerFormula, layer: Layer) -> tuple[Evaluator, Evaluator]:

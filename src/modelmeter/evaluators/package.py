@@ -8,7 +8,6 @@ from functools import cached_property, reduce
 from attrs import define, evolve
 
 from modelmeter.algebra.program import Program, join_programs
-from modelmeter.core.metrics import FUSED_IO
 from modelmeter.evaluators.breakdown import BreakdownSpec, ModuleRecord, Table, evaluate_breakdown
 from modelmeter.evaluators.evaluator import Evaluator
 from modelmeter.evaluators.layers import evaluate_layer, evaluate_whole_layer
@@ -31,6 +30,7 @@ from modelmeter.evaluators.stages import (
 )
 from modelmeter.evaluators.traffic import build_traffic, evaluate_traffic, list_traffic
 from modelmeter.evaluators.whole_models import WholeModel, add_whole_models, split_whole_model
+from modelmeter.metrics.metric import FUSED_IO
 
 WHOLE_MODEL = "whole_model"
 THIS_MODEL = "this_model"

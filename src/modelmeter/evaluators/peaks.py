@@ -6,11 +6,11 @@ from attrs import evolve
 
 from modelmeter.algebra.program import MAXIMUM, Program, select
 from modelmeter.algebra.simplify import Combination, build_program
-from modelmeter.core.functions import Size
-from modelmeter.core.metrics import PEAK
+from modelmeter.dimensions.functions import Size
 from modelmeter.evaluators.evaluator import Evaluator, OneValue
 from modelmeter.evaluators.programs import Stages, make_parameters
 from modelmeter.evaluators.signature import Signature
+from modelmeter.metrics.metric import PEAK
 from modelmeter.model.request import fold_metric
 from modelmeter.model.stages import REQUEST
 

@@ -11,11 +11,11 @@ from attrs import define, frozen
 
 from modelmeter.algebra.program import MAXIMUM, SUM, Program, select
 from modelmeter.algebra.simplify import Combination, build_program
-from modelmeter.core.functions import CeilDiv, FloorDiv, RoutedReads, Size
-from modelmeter.core.metrics import FUSED_IO, METRICS, MetricName
-from modelmeter.core.symbols import Dimension, names_of
+from modelmeter.dimensions.functions import CeilDiv, FloorDiv, RoutedReads, Size
+from modelmeter.dimensions.symbols import Dimension, names_of
 from modelmeter.evaluators.signature import Derivation, Parameter, Signature
 from modelmeter.evaluators.spec import LayerFormula, PackageSpec
+from modelmeter.metrics.metric import FUSED_IO, METRICS, MetricName
 from modelmeter.model.request import fold_metric
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.support.errors import FormulaError

@@ -5,12 +5,12 @@ from __future__ import annotations
 from attrs import evolve
 
 from modelmeter.algebra.simplify import build_program
-from modelmeter.core.functions import RoutedReads
-from modelmeter.core.metrics import METRICS
+from modelmeter.dimensions.functions import RoutedReads
 from modelmeter.evaluators.evaluator import Evaluator, OneCost
 from modelmeter.evaluators.programs import make_parameters
 from modelmeter.evaluators.signature import Signature
 from modelmeter.evaluators.spec import PackageSpec
+from modelmeter.metrics.metric import METRICS
 
 CHUNK = "chunk"
 STEP = "step"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from modelmeter.algebra.program import SUM, Node, Operation
-from modelmeter.core.size_rules import Rule
-from modelmeter.core.symbols import Dimension
+from modelmeter.dimensions.size_rules import Rule
+from modelmeter.dimensions.symbols import Dimension
 from modelmeter.model import definition
 from modelmeter.support.errors import FormulaError
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from attrs import Factory, field, frozen
 
-from modelmeter.core.cost import Cost
-from modelmeter.core.functions import Size
-from modelmeter.core.size_rules import Rule
-from modelmeter.core.symbols import Dimensions
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.size_rules import Rule
+from modelmeter.dimensions.symbols import Dimensions
 from modelmeter.evaluators.signature import Derivation
+from modelmeter.metrics.cost import Cost
 from modelmeter.model.definition import DerivedSize
 from modelmeter.model.refused_stages import RefusedStage, explain_refusal
 from modelmeter.model.stages import REQUEST, TRAINING_STEP, Stage, TrainingStep

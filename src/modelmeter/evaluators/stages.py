@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from modelmeter.algebra.program import select
-from modelmeter.core.metrics import METRIC_RECORDS, METRICS
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, StageCosts
 from modelmeter.evaluators.programs import ALL_STAGES, Stages, make_parameters
 from modelmeter.evaluators.signature import Signature
+from modelmeter.metrics.metric import METRIC_RECORDS, METRICS
 from modelmeter.model.definition import DerivedSize
 from modelmeter.model.stages import TRAINING_STEP
 

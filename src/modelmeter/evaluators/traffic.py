@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from modelmeter.algebra.program import Program, select
 from modelmeter.algebra.simplify import Combination, build_program
-from modelmeter.core.functions import Size
-from modelmeter.core.metrics import FUSED_IO
+from modelmeter.dimensions.functions import Size
 from modelmeter.evaluators.evaluator import Evaluator, OneValue
 from modelmeter.evaluators.programs import Stages, combine_stages
 from modelmeter.evaluators.spec import PackageSpec
+from modelmeter.metrics.metric import FUSED_IO
 
 
 def build_traffic(stages: Stages) -> Program:

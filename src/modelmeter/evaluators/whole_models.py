@@ -21,10 +21,10 @@ from modelmeter.algebra.program import (
     tidy,
 )
 from modelmeter.algebra.simplify import build_program
-from modelmeter.core.functions import Size
-from modelmeter.core.metrics import FUSED_IO, METRICS
-from modelmeter.core.symbols import names_of
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.symbols import names_of
 from modelmeter.evaluators.spec import LayerFormula, PackageSpec
+from modelmeter.metrics.metric import FUSED_IO, METRICS
 
 
 @frozen(kw_only=True)

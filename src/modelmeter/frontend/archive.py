@@ -11,8 +11,8 @@ from attrs import evolve
 from cattrs import ClassValidationError, Converter, transform_error
 from cattrs.gen import make_dict_unstructure_fn, override
 
-from modelmeter.core.functions import Size
-from modelmeter.core.symbols import Dimension, Dimensions
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.symbols import Dimension, Dimensions
 from modelmeter.frontend.formula_json import read_formula, write_formula
 from modelmeter.frontend.records import TracedModel
 from modelmeter.graph.module_graph import ModuleGraph

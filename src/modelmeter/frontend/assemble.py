@@ -11,7 +11,7 @@ from sympy.core.relational import Relational
 from torch import nn
 from transformers import PreTrainedConfig
 
-from modelmeter.core.functions import Size, differs, equals
+from modelmeter.dimensions.functions import Size, differs, equals
 from modelmeter.frontend.borders import trace_within
 from modelmeter.frontend.cached_states import find_shortest
 from modelmeter.frontend.cards.card import DEFAULT_CLASS, Card

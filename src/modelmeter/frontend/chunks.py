@@ -13,7 +13,7 @@ import sympy
 from attrs import evolve, frozen
 from sympy.core.relational import Relational
 
-from modelmeter.core.functions import CeilDiv, Size
+from modelmeter.dimensions.functions import CeilDiv, Size
 from modelmeter.frontend.records import EVERYWHERE, TracedForward
 from modelmeter.frontend.substitution import Substitution
 from modelmeter.frontend.windows import LEAST_WINDOW, TracedRegion

@@ -10,11 +10,10 @@ from typing import ClassVar, Final
 import sympy
 from attrs import evolve, field, frozen
 
-from modelmeter.core.cost import Elements
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size
-from modelmeter.core.size_rules import Rule
-from modelmeter.core.symbols import Dimension, Dimensions, define_sizes
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.size_rules import Rule
+from modelmeter.dimensions.symbols import Dimension, Dimensions, define_sizes
 from modelmeter.frontend.cards.card import Tower
 from modelmeter.frontend.general.config_sizes import describe_general
 from modelmeter.frontend.positions import split_context
@@ -22,6 +21,7 @@ from modelmeter.frontend.records import TracedModel, TracedRun
 from modelmeter.frontend.training.step import describe_training, make_training_step
 from modelmeter.frontend.tree import LayerTrees
 from modelmeter.graph.module_graph import ModuleGraph
+from modelmeter.metrics.cost import Elements
 from modelmeter.model.definition import Derivation, DerivedSize, Model
 from modelmeter.model.loop import Loop
 from modelmeter.model.presentation import Checks

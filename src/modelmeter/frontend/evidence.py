@@ -15,9 +15,7 @@ from attrs import asdict, frozen
 from torch import nn
 
 from modelmeter.analysis.peak import Peak
-from modelmeter.core.cost import Elements, Operator, Precision, Work
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.metrics import METRICS, PEAK
+from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.frontend.cards.card import ImageSize
 from modelmeter.frontend.positions import SHORTEST_PROMPT
 from modelmeter.frontend.recording import record_forward
@@ -25,6 +23,8 @@ from modelmeter.frontend.records import NO_WINDOWS, TracedForward, Windows, desc
 from modelmeter.frontend.tracing import read_recording
 from modelmeter.graph.module_graph import ModuleGraph, join_path
 from modelmeter.layers.base import BaseLayer
+from modelmeter.metrics.cost import Elements, Operator, Precision, Work
+from modelmeter.metrics.metric import METRICS, PEAK
 from modelmeter.support.errors import CountError
 from modelmeter.verify.live_storages import watch_storages
 from modelmeter.verify.matrix_products import count_matrix_products

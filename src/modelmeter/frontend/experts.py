@@ -18,8 +18,7 @@ from attrs import frozen
 from torch import Tensor, nn
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
-from modelmeter.core.cost import KINDS, Elements, Operator
-from modelmeter.core.functions import Size, ceil_div, exceeds, routed_reads
+from modelmeter.dimensions.functions import Size, ceil_div, exceeds, routed_reads
 from modelmeter.frontend.bilinear import Bilinear, fit_alive, fit_sums
 from modelmeter.frontend.kinds import describe_kind
 from modelmeter.frontend.operator_parts import list_alive, list_moved, list_parts, make_operator
@@ -27,6 +26,7 @@ from modelmeter.frontend.real_integers import RealIntegers
 from modelmeter.frontend.recording import NOTED, record_forward
 from modelmeter.frontend.records import TracedForward
 from modelmeter.frontend.tracing import read_recording
+from modelmeter.metrics.cost import KINDS, Elements, Operator
 from modelmeter.support.errors import CountError
 from modelmeter.verify.known_results import KnownForward
 

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeAlias
 
 import sympy
 
-from modelmeter.core.functions import INTEGER_FUNCTIONS, Size
-from modelmeter.core.symbols import Dimensions
+from modelmeter.dimensions.functions import INTEGER_FUNCTIONS, Size
+from modelmeter.dimensions.symbols import Dimensions
 from modelmeter.support.errors import FormulaError
 
 Json: TypeAlias = Any

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from attrs import evolve, frozen
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.frontend.records import Lifetime, TracedForward, TracedOperator
+from modelmeter.metrics.cost import Elements, Operator
 
 
 class Noted(Protocol):

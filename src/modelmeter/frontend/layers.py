@@ -10,14 +10,14 @@ from typing import ClassVar
 
 from attrs import field, frozen
 
-from modelmeter.core.cost import Operator
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.frontend.records import TracedForward, TracedOperator
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child
 from modelmeter.layers.container import ModuleList
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST, WEIGHTS_ARE_CAST
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Operator
 from modelmeter.support.errors import FormulaError
 
 

@@ -7,9 +7,9 @@ from typing import Final
 
 from attrs import asdict
 
-from modelmeter.core.cost import KINDS, Elements, Operator
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.frontend.records import TracedForward
+from modelmeter.metrics.cost import KINDS, Elements, Operator
 
 
 def list_parts(operator: Operator) -> dict[str, Size]:

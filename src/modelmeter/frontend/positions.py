@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import evolve
 
-from modelmeter.core.symbols import Dimensions, define_sizes
+from modelmeter.dimensions.symbols import Dimensions, define_sizes
 
 SHORTEST_PROMPT: Final = 2
 """Of any decoder: of one token, the code of torch takes other branches."""

@@ -13,9 +13,9 @@ from attrs import define, frozen
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from modelmeter.core.cost import Elements
 from modelmeter.frontend.insertions import Insertion, Noted
 from modelmeter.frontend.refusals import find_lines
+from modelmeter.metrics.cost import Elements
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, storage_key, tensors_in
 from modelmeter.verify.operators import Cache, CountedOperator, Kind, OperatorRecorder, count_stored

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import sympy
 from attrs import evolve, field, frozen
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.functions import Size, exceeds
-from modelmeter.core.size_rules import Rule
-from modelmeter.core.symbols import Dimensions
+from modelmeter.dimensions.functions import Size, exceeds
+from modelmeter.dimensions.size_rules import Rule
+from modelmeter.dimensions.symbols import Dimensions
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import Shape
+from modelmeter.metrics.cost import Elements, Operator
 from modelmeter.model.refused_stages import RefusedStage
 from modelmeter.model.stages import Stage
 

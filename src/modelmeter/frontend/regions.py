@@ -13,10 +13,10 @@ from typing import Any
 import sympy
 from attrs import evolve, frozen
 
-from modelmeter.core.cost import KINDS, Elements, Operator
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.frontend.records import EVERYWHERE, TracedForward
 from modelmeter.frontend.substitution import Substitution, substitute
+from modelmeter.metrics.cost import KINDS, Elements, Operator
 
 
 @frozen(kw_only=True)

@@ -8,9 +8,9 @@ from typing import Any
 import sympy
 from attrs import evolve
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.frontend.records import Lifetime, TracedForward
+from modelmeter.metrics.cost import Elements, Operator
 
 
 class Substitution:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import sympy
 from attrs import evolve
 
-from modelmeter.core.functions import CeilDiv
+from modelmeter.dimensions.functions import CeilDiv
 from modelmeter.frontend.cache import CachedShape
 from modelmeter.frontend.cached_states import find_shortest
 from modelmeter.frontend.chunks import WHOLE, Chunks

@@ -13,8 +13,7 @@ from sympy.core.relational import Relational
 from torch import Tensor, nn
 from transformers.cache_utils import DynamicCache
 
-from modelmeter.core.cost import Operator
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.frontend.cache import CachedShape, fill_cache, list_tensors, make_cache, name_cache
 from modelmeter.frontend.constants import FakeConstants, find_fake_mode
 from modelmeter.frontend.insertions import insert_noted
@@ -22,6 +21,7 @@ from modelmeter.frontend.recording import Recording, record_forward
 from modelmeter.frontend.records import Lifetime, TracedForward, TracedOperator
 from modelmeter.frontend.refusals import name_line
 from modelmeter.graph.dtypes import default_dtype
+from modelmeter.metrics.cost import Operator
 from modelmeter.verify.guards import GuardError, read_domain, refuse_pinned
 from modelmeter.verify.symbolic_trace import Forward, TorchSizes, make_sizes, read_size, symbolic_mode
 

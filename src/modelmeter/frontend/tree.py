@@ -11,8 +11,7 @@ from typing import cast
 import sympy
 from attrs import evolve, frozen
 
-from modelmeter.core.cost import Operator
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.frontend.layers import (
     PlacedOperator,
     TracedLayer,
@@ -31,6 +30,7 @@ from modelmeter.frontend.substitution import Substitution
 from modelmeter.graph.module_graph import ModuleNode, name_group
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child
+from modelmeter.metrics.cost import Operator
 
 
 @frozen(kw_only=True, slots=False)

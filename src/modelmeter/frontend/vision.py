@@ -11,8 +11,7 @@ import torch
 from attrs import frozen
 from torch import nn
 
-from modelmeter.core.cost import KINDS, Elements
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.frontend.cards.card import Tower
 from modelmeter.frontend.interpolation import Interpolation, count_independent
 from modelmeter.frontend.operator_parts import PARTS, list_alive, list_moved, list_parts, make_operator
@@ -22,6 +21,7 @@ from modelmeter.frontend.records import Lifetime, TracedForward, TracedOperator,
 from modelmeter.frontend.tracing import DTYPE, read_recording
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.layers.base import Shape
+from modelmeter.metrics.cost import KINDS, Elements
 from modelmeter.support.errors import CountError
 
 _BESIDE = 4

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.operator_table import vector_flops
-from modelmeter.core.symbols import symbol
+from modelmeter.dimensions.symbols import symbol
 from modelmeter.layers.base import BaseLayer, Shape, multiply
+from modelmeter.metrics.cost import Elements, Operator
+from modelmeter.metrics.operator_table import vector_flops
 
 
 def _row_shape() -> Shape:

@@ -9,11 +9,9 @@ from typing import ClassVar, Self
 
 from attrs import NOTHING, evolve, field, fields, frozen
 
-from modelmeter.core.cost import Cost, Elements, Operator, Precision, Work
-from modelmeter.core.functions import Size
-from modelmeter.core.fusion import keep_unfused
-from modelmeter.core.sums import add_sizes
-from modelmeter.core.symbols import ANY_LAYER, Dimensions, symbol
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.sums import add_sizes
+from modelmeter.dimensions.symbols import ANY_LAYER, Dimensions, symbol
 from modelmeter.layers.child import (
     Child,
     Direction,
@@ -26,6 +24,8 @@ from modelmeter.layers.child import (
     train,
 )
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Cost, Elements, Operator, Precision, Work
+from modelmeter.metrics.fusion import keep_unfused
 from modelmeter.support.errors import FormulaError
 
 Shape = tuple[Size, ...]
@@ -253,7 +253,7 @@ class BaseLayer(ABC):
         return self.cost.tensor_core_flops
 
     def forward_cuda_core_flops(self) -> Size:
-        """Return the FLOPs of all other arithmetic, weighted by :mod:`modelmeter.core.operator_table`."""
+        """Return the FLOPs of all other arithmetic, weighted by :mod:`modelmeter.metrics.operator_table`."""
         return self.cost.cuda_core_flops
 
     def backward_tensor_core_flops(self) -> Size:

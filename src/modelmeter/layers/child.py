@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import Attribute, evolve, frozen
 
-from modelmeter.core.cost import Cost, Elements, Operator, Precision, Work
-from modelmeter.core.functions import Size, routed_reads
-from modelmeter.core.metrics import FLOWS, METRICS
-from modelmeter.core.operator_table import vector_flops
-from modelmeter.core.sums import add_sizes
+from modelmeter.dimensions.functions import Size, routed_reads
+from modelmeter.dimensions.sums import add_sizes
+from modelmeter.metrics.cost import Cost, Elements, Operator, Precision, Work
+from modelmeter.metrics.metric import FLOWS, METRICS
+from modelmeter.metrics.operator_table import vector_flops
 
 if TYPE_CHECKING:
     from modelmeter.layers.base import BaseLayer

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.core.functions import exceeds, exists
+from modelmeter.dimensions.functions import exceeds, exists
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.tape import Buffer, Tape

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.functions import Size, ceil_div, floor_div
-from modelmeter.core.operator_table import vector_flops
+from modelmeter.dimensions.functions import Size, ceil_div, floor_div
 from modelmeter.layers.base import BaseLayer, Shape
+from modelmeter.metrics.cost import Elements, Operator
+from modelmeter.metrics.operator_table import vector_flops
 
 
 def convolved_size(size: Size, *, kernel_size: Size, stride: Size, padding: Size) -> Size:

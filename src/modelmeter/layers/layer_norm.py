@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.functions import Size
-from modelmeter.core.operator_table import vector_flops
+from modelmeter.dimensions.functions import Size
 from modelmeter.layers.base import BaseLayer, Shape, multiply, token_shape
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements, Operator
+from modelmeter.metrics.operator_table import vector_flops
 
 
 @frozen(kw_only=True, slots=False)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from modelmeter.core.cost import FLOAT32_BITS, Elements, Operator
-from modelmeter.core.functions import Size, differs, equals
-from modelmeter.core.operator_table import ATTENTION, vector_flops
-from modelmeter.core.symbols import symbol
+from modelmeter.dimensions.functions import Size, differs, equals
+from modelmeter.dimensions.symbols import symbol
+from modelmeter.metrics.cost import FLOAT32_BITS, Elements, Operator
+from modelmeter.metrics.operator_table import ATTENTION, vector_flops
 
 ACTIVATIONS_ARE_CAST: Size = differs(symbol("activation_bits"), FLOAT32_BITS)
 """1 where the model computes with another type than float32: a cast of what has that type already is none."""

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from modelmeter.core.cost import Elements, Operator
 from modelmeter.layers.base import BaseLayer, multiply
 from modelmeter.layers.operators import add_residual
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements, Operator
 
 
 @frozen(kw_only=True, slots=False)

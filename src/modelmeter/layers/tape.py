@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
+from modelmeter.metrics.cost import Elements, Operator
 from modelmeter.support.errors import FormulaError
 
 if TYPE_CHECKING:  # layers need tapes, and a tape calls the replay of layers

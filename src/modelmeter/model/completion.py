@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size
-from modelmeter.core.symbols import names_of
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.symbols import names_of
 from modelmeter.model.definition import Derivation, Model
 from modelmeter.support.errors import WorkloadError
 from modelmeter.support.suggestions import unknown_name

@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Protocol
 import sympy
 from attrs import field, frozen
 
-from modelmeter.core.cost import Cost, Elements
-from modelmeter.core.functions import Size
-from modelmeter.core.size_rules import Rule
-from modelmeter.core.symbols import Dimensions
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.size_rules import Rule
+from modelmeter.dimensions.symbols import Dimensions
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import BaseLayer
+from modelmeter.metrics.cost import Cost, Elements
 from modelmeter.model.loop import Loop
 from modelmeter.model.naming import choose_name
 from modelmeter.model.presentation import Abbreviation, Checks, Repetition

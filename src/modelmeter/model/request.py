@@ -8,8 +8,8 @@ from typing import Literal
 import sympy
 from attrs import frozen
 
-from modelmeter.core.functions import Size
-from modelmeter.core.metrics import METRIC_RECORDS
+from modelmeter.dimensions.functions import Size
+from modelmeter.metrics.metric import METRIC_RECORDS
 from modelmeter.model.stages import Stage
 
 

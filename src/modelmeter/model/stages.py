@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.layers.base import BaseLayer
 
 REQUEST: Final = "request"

@@ -8,8 +8,8 @@ import sympy
 
 from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.backends.presentation.tree import Named
-from modelmeter.core.functions import IntegerFunction, RoutedReads
-from modelmeter.core.symbols import symbol
+from modelmeter.dimensions.functions import IntegerFunction, RoutedReads
+from modelmeter.dimensions.symbols import symbol
 from modelmeter.layers.conv2d import convolved_size
 from modelmeter.model.definition import Model
 from modelmeter.model.presentation import Abbreviation

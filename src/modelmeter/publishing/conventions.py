@@ -8,9 +8,9 @@ from typing import Final
 
 import sympy
 
-from modelmeter.core.functions import RoutedReads
-from modelmeter.core.metrics import METRICS
+from modelmeter.dimensions.functions import RoutedReads
 from modelmeter.layers.base import BaseLayer
+from modelmeter.metrics.metric import METRICS
 from modelmeter.model.definition import Model
 
 PEAK_MEANING: Final = (

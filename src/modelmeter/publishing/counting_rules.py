@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
-from modelmeter.core.cost import FLOAT32_BITS, INDEX_BITS
+from modelmeter.metrics.cost import FLOAT32_BITS, INDEX_BITS
 from modelmeter.model.definition import Model
 
 

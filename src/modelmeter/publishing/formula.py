@@ -39,9 +39,9 @@ from modelmeter.backends.presentation.tree import (
     Sign,
     Word,
 )
-from modelmeter.core.functions import Size
-from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, METRICS, FusedMetric, MetricName
-from modelmeter.core.symbols import STORAGE, Dimensions, symbol
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.symbols import STORAGE, Dimensions, symbol
+from modelmeter.metrics.metric import FUSED_IO, METRIC_RECORDS, METRICS, FusedMetric, MetricName
 from modelmeter.model.definition import Model
 from modelmeter.model.presentation import Repetition
 from modelmeter.support.errors import FormulaError

@@ -26,7 +26,7 @@ from attrs import field, frozen, validators
 from modelmeter.algebra.draft import Call, Draft, Polynomial, draft_polynomials
 from modelmeter.algebra.polynomials import read_polynomials
 from modelmeter.algebra.simplify import flatten_brackets
-from modelmeter.core.functions import Size, Triangular
+from modelmeter.dimensions.functions import Size, Triangular
 from modelmeter.support.errors import FormulaError
 
 SHOWN_DIGITS: Final = 8

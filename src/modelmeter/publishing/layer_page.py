@@ -14,14 +14,14 @@ from modelmeter.analysis.catalogue import LayerEntry, Occurrence
 from modelmeter.backends.latex.printer import print_latex
 from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.backends.presentation.tree import Symbol, Tree
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size
-from modelmeter.core.metrics import FUSED_IO, METRICS
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size
 from modelmeter.graph.module_graph import is_inside
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import Child
 from modelmeter.layers.container import ModuleList, Sequential
+from modelmeter.metrics.cost import Elements, Operator
+from modelmeter.metrics.metric import FUSED_IO, METRICS
 from modelmeter.publishing.conventions import describe_checks
 from modelmeter.publishing.formula import SHOWN, Formula, Shown, arrange_part
 from modelmeter.publishing.page_input import (

@@ -16,11 +16,11 @@ from modelmeter.analysis.peak import Peak
 from modelmeter.analysis.totals import Totals
 from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.backends.presentation.tree import Symbol
-from modelmeter.core.evaluate import Evaluator, evaluate
-from modelmeter.core.functions import RoutedReads, Size
-from modelmeter.core.metrics import FUSED_IO
-from modelmeter.core.symbols import Dimensions
+from modelmeter.dimensions.evaluate import Evaluator, evaluate
+from modelmeter.dimensions.functions import RoutedReads, Size
+from modelmeter.dimensions.symbols import Dimensions
 from modelmeter.layers.base import BaseLayer
+from modelmeter.metrics.metric import FUSED_IO
 from modelmeter.model.definition import Model
 from modelmeter.model.presentation import Abbreviation
 from modelmeter.model.request import fold_metric

@@ -15,8 +15,8 @@ from modelmeter.analysis.totals import Totals
 from modelmeter.backends.latex import printer as latex
 from modelmeter.backends.markdown import printer as markdown
 from modelmeter.backends.presentation.tree import Sign
-from modelmeter.core.metrics import METRIC_RECORDS, METRICS, PEAK
-from modelmeter.core.operator_table import (
+from modelmeter.metrics.metric import METRIC_RECORDS, METRICS, PEAK
+from modelmeter.metrics.operator_table import (
     FRESH_MEMORY,
     MATRIX_OPERATORS,
     MOVING_OPERATORS,

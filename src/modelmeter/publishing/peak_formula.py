@@ -28,11 +28,11 @@ from modelmeter.backends.presentation.layout import (
 )
 from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.backends.presentation.tree import Application, Display, Line, Sign, Word
-from modelmeter.core.cost import FLOAT32_BITS
-from modelmeter.core.functions import BRACKETS, equals
-from modelmeter.core.metrics import PEAK
-from modelmeter.core.symbols import symbol
+from modelmeter.dimensions.functions import BRACKETS, equals
+from modelmeter.dimensions.symbols import symbol
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST
+from modelmeter.metrics.cost import FLOAT32_BITS
+from modelmeter.metrics.metric import PEAK
 from modelmeter.model.definition import Model
 from modelmeter.model.presentation import Repetition
 from modelmeter.publishing.formula import EIGHTH, arrange_bits

@@ -10,8 +10,8 @@ import sympy
 
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.backends.presentation.tree import Display, Symbol
-from modelmeter.core.metrics import FLOWS, METRICS, MetricName
 from modelmeter.layers.container import ModuleList
+from modelmeter.metrics.metric import FLOWS, METRICS, MetricName
 from modelmeter.model.definition import Derivation
 from modelmeter.model.request import fold_metric
 from modelmeter.model.stages import REQUEST

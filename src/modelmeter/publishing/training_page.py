@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from modelmeter.backends.presentation.tree import Symbol
-from modelmeter.core.cost import Cost, Precision
-from modelmeter.core.metrics import METRICS, MetricName
-from modelmeter.core.symbols import names_of
+from modelmeter.dimensions.symbols import names_of
 from modelmeter.graph.module_graph import join_path
 from modelmeter.layers.base import BaseLayer
+from modelmeter.metrics.cost import Cost, Precision
+from modelmeter.metrics.metric import METRICS, MetricName
 from modelmeter.model.stages import TRAINING_STEP, TrainingStep
 from modelmeter.publishing.conventions import describe_stage_checks
 from modelmeter.publishing.derivation.stages import is_taken_apart

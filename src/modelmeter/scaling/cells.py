@@ -14,7 +14,7 @@ from math import ceil, gcd, lcm
 
 from attrs import frozen
 
-from modelmeter.core.functions import enough_tokens
+from modelmeter.dimensions.functions import enough_tokens
 from modelmeter.scaling import univariate
 from modelmeter.scaling.cell import Cell
 from modelmeter.scaling.column_reader import read_columns

@@ -11,9 +11,9 @@ from typing import Any
 import sympy
 from attrs import field, frozen
 
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.size_rules import Rule
-from modelmeter.core.symbols import Dimension
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.size_rules import Rule
+from modelmeter.dimensions.symbols import Dimension
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.sizes import is_exact, settled_size, sort_sizes
 from modelmeter.scaling.substitution import names_in, put_sizes

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from modelmeter.core.size_rules import Rule
+from modelmeter.dimensions.size_rules import Rule
 from modelmeter.scaling.cell import Cell
 from modelmeter.scaling.terms import Number
 from modelmeter.support.errors import CertificateError, FormulaError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from modelmeter.core.metrics import METRIC_RECORDS
+from modelmeter.metrics.metric import METRIC_RECORDS
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.context import Context
 from modelmeter.scaling.quantity import Quantity

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import sympy
 from attrs import frozen
 
-from modelmeter.core.size_rules import Rule
+from modelmeter.dimensions.size_rules import Rule
 from modelmeter.scaling import normal_form, terms
 from modelmeter.scaling.domain import Domain, Range
 from modelmeter.scaling.normal_form import NormalForm

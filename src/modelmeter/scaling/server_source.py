@@ -8,9 +8,9 @@ from functools import lru_cache
 import sympy
 from attrs import evolve, field, frozen
 
-from modelmeter.core.cost import Cost
-from modelmeter.core.metrics import METRIC_RECORDS, METRICS
 from modelmeter.evaluators.server_steps import DEFAULTS
+from modelmeter.metrics.cost import Cost
+from modelmeter.metrics.metric import METRIC_RECORDS, METRICS
 from modelmeter.scaling.compiled_formulas import CompiledFormulas, make_context
 from modelmeter.scaling.context import Context
 from modelmeter.scaling.quantity import Quantity

@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.breakdown import OperatorRow, list_states
-from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, METRICS, PEAK
+from modelmeter.metrics.metric import FUSED_IO, METRIC_RECORDS, METRICS, PEAK
 from modelmeter.model.refused_stages import refuse_stage
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.scaling.compiled_formulas import CompiledFormulas, make_context

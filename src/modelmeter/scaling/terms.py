@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 
 import sympy
 
-from modelmeter.core.functions import INTEGER_FUNCTIONS, IntegerFunction
+from modelmeter.dimensions.functions import INTEGER_FUNCTIONS, IntegerFunction
 from modelmeter.support.errors import CertificateError, FormulaError
 
 Number: TypeAlias = int | Fraction

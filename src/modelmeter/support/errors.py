@@ -96,7 +96,7 @@ class UnpricedOperatorError(CountError):
         self.path, self.operator = path, operator
         super().__init__(
             problem, place=path or "the model", found=f"aten.{operator}",
-            remedy="add it to modelmeter.core.operator_table",
+            remedy="add it to modelmeter.metrics.operator_table",
         )  # fmt: skip
 
 

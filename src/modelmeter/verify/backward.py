@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelmeter.core.operator_table import ATTENTION, vector_flops
+from modelmeter.metrics.operator_table import ATTENTION, vector_flops
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, DispatchFollower, tensors_in
 from modelmeter.verify.gradient_graph import GradientGraph, Meeting

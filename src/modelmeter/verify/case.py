@@ -11,9 +11,9 @@ import torch
 from attrs import evolve, field, frozen
 from sympy.core.relational import Relational
 
-from modelmeter.core.cost import FLOAT32_BITS
-from modelmeter.core.functions import Size
-from modelmeter.core.symbols import STORAGE
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.symbols import STORAGE
+from modelmeter.metrics.cost import FLOAT32_BITS
 from modelmeter.support.errors import CountError
 from modelmeter.verify.guards import LEAST_SIZE
 from modelmeter.verify.integer_facts import Domain

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelmeter.core.cost import Work
+from modelmeter.metrics.cost import Work
 from modelmeter.support.errors import CountError
 from modelmeter.verify.operators import Cache, CountedOperator, OperatorRecorder
 

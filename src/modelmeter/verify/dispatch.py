@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from modelmeter.core.operator_table import (
+from modelmeter.metrics.operator_table import (
     ATTENTION,
     FRESH_MEMORY,
     MATRIX_OPERATORS,
@@ -101,7 +101,7 @@ class DispatchFollower(TorchDispatchMode):  # type: ignore[no-untyped-call]  # t
     Raises
     ------
     UnpricedOperatorError
-        When an operator is in no list of :mod:`modelmeter.core.operator_table`, or a module is not part of the model.
+        When an operator is in no list of :mod:`modelmeter.metrics.operator_table`, or a module is no part of the model.
     """
 
     def __init__(self, model: nn.Module, known: KnownResults | None = None) -> None:
@@ -192,6 +192,6 @@ def lay_out_heads(attended: Tensor) -> Tensor:
 
 @cache
 def is_listed(name: str) -> bool:
-    """Tell whether an ATen operator is in one of the lists of :mod:`modelmeter.core.operator_table`."""
+    """Tell whether an ATen operator is in one of the lists of :mod:`modelmeter.metrics.operator_table`."""
     lists = (MATRIX_OPERATORS, MOVING_OPERATORS, VIEW_OPERATORS, FRESH_MEMORY)
     return find_weight(name) is not None or any(name in operators for operators in lists)

@@ -16,7 +16,7 @@ from sympy.core.relational import Relational
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.utils._sympy.functions import IntTrueDiv
 
-from modelmeter.core.functions import CeilDiv
+from modelmeter.dimensions.functions import CeilDiv
 from modelmeter.support.errors import CountError
 from modelmeter.verify.integer_facts import Domain, find_zeros, is_at_least
 from modelmeter.verify.sympy_facts import name_chunks

@@ -9,12 +9,12 @@ import sympy
 from attrs import evolve, fields, frozen
 
 from modelmeter.analysis.bind import BoundModule
-from modelmeter.core.cost import Cost
-from modelmeter.core.functions import Size
-from modelmeter.core.metrics import FUSED_IO, METRICS, FusedMetric, MetricName
-from modelmeter.core.symbols import ANY_LAYER, Dimensions
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.symbols import ANY_LAYER, Dimensions
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential
+from modelmeter.metrics.cost import Cost
+from modelmeter.metrics.metric import FUSED_IO, METRICS, FusedMetric, MetricName
 from modelmeter.verify.case import Case
 from modelmeter.verify.integer_facts import Domain, resolve
 from modelmeter.verify.model_formulas import ModelFormulas

@@ -11,8 +11,8 @@ import sympy
 from attrs import field, frozen
 from sympy.core.relational import Relational
 
-from modelmeter.core import functions
-from modelmeter.core.functions import IntegerFunction, Size
+from modelmeter.dimensions import functions
+from modelmeter.dimensions.functions import IntegerFunction, Size
 
 
 class EvenReads(IntegerFunction):

@@ -15,11 +15,11 @@ import torch
 from attrs import asdict, frozen
 from torch import nn
 
-from modelmeter.core.cost import Elements, Operator, Precision
-from modelmeter.core.evaluate import Evaluator
-from modelmeter.core.metrics import PEAK
+from modelmeter.dimensions.evaluate import Evaluator
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements, Operator, Precision
+from modelmeter.metrics.metric import PEAK
 from modelmeter.support.errors import CountError
 from modelmeter.verify.live_storages import WatchedOperator, watch_storages
 from modelmeter.verify.proof import Progress, Verdict

@@ -15,7 +15,7 @@ import torch
 from attrs import field, frozen
 from torch import Tensor, nn
 
-from modelmeter.core.cost import Elements
+from modelmeter.metrics.cost import Elements
 from modelmeter.verify.dispatch import Dispatched, DispatchFollower, storage_key
 from modelmeter.verify.known_results import KnownResults
 from modelmeter.verify.operators import Cache, TensorKinds

@@ -9,13 +9,13 @@ from attrs import evolve, field, frozen
 
 from modelmeter.analysis.bind import BoundModule, bind
 from modelmeter.analysis.totals import add_up
-from modelmeter.core.cost import Cost, Precision
-from modelmeter.core.functions import RoutedReads, Size, differs
-from modelmeter.core.metrics import FLOWS, METRICS
-from modelmeter.core.sums import bits_to_bytes
-from modelmeter.core.symbols import symbol
+from modelmeter.dimensions.functions import RoutedReads, Size, differs
+from modelmeter.dimensions.sums import bits_to_bytes
+from modelmeter.dimensions.symbols import symbol
 from modelmeter.graph.module_graph import ModuleGraph, join_path
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST, WEIGHTS_ARE_CAST
+from modelmeter.metrics.cost import Cost, Precision
+from modelmeter.metrics.metric import FLOWS, METRICS
 from modelmeter.model.loop import Loop
 from modelmeter.support.errors import CountError
 from modelmeter.verify.integer_facts import Domain, EvenReads, resolve

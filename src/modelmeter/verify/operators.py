@@ -12,8 +12,8 @@ import torch
 from attrs import evolve, field, frozen
 from torch import Tensor, nn
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.operator_table import (
+from modelmeter.metrics.cost import Elements, Operator
+from modelmeter.metrics.operator_table import (
     ATTENTION,
     LOOK_UPS,
     OVERWRITING,

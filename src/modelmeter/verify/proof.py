@@ -13,10 +13,10 @@ import sympy
 from attrs import evolve, field, frozen
 
 from modelmeter.analysis.bind import BoundModule
-from modelmeter.core.cost import Cost
-from modelmeter.core.metrics import FUSED_IO, METRICS, BackwardMetric, FusedMetric, MetricName, PeakMetric
-from modelmeter.core.symbols import symbol
+from modelmeter.dimensions.symbols import symbol
 from modelmeter.graph.module_graph import is_inside
+from modelmeter.metrics.cost import Cost
+from modelmeter.metrics.metric import FUSED_IO, METRICS, BackwardMetric, FusedMetric, MetricName, PeakMetric
 from modelmeter.support.errors import CountError
 from modelmeter.verify.case import Case, Kind
 from modelmeter.verify.model_formulas import ModelFormulas, map_cost

@@ -15,10 +15,10 @@ from modelmeter.analysis.catalogue import LayerEntry
 from modelmeter.analysis.evidence import Check, Evidence, Subject, fingerprint
 from modelmeter.analysis.peak import Peak
 from modelmeter.analysis.totals import Totals
-from modelmeter.core.cost import Cost
-from modelmeter.core.functions import Size
-from modelmeter.core.metrics import BACKWARD_METRICS, FUSED_IO, METRICS, PEAK
-from modelmeter.core.operator_table import ATTENTION, MATRIX_OPERATORS, find_weight
+from modelmeter.dimensions.functions import Size
+from modelmeter.metrics.cost import Cost
+from modelmeter.metrics.metric import BACKWARD_METRICS, FUSED_IO, METRICS, PEAK
+from modelmeter.metrics.operator_table import ATTENTION, MATRIX_OPERATORS, find_weight
 from modelmeter.model.stages import TRAINING_STEP
 from modelmeter.verify.case import Kind
 from modelmeter.verify.proof import Implementation, Quantity, Verdict

@@ -10,10 +10,10 @@ import torch
 from attrs import asdict
 
 from modelmeter.analysis.peak import Peak, find_peaks
-from modelmeter.core.cost import FLOAT32_BITS, Precision
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.metrics import PEAK
-from modelmeter.core.size_rules import substitute_sizes
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.size_rules import substitute_sizes
+from modelmeter.metrics.cost import FLOAT32_BITS, Precision
+from modelmeter.metrics.metric import PEAK
 from modelmeter.verify.live_storages import watch_storages
 from modelmeter.verify.proof import Progress, Verdict
 from modelmeter.verify.proved_model import Point, ProvedModel

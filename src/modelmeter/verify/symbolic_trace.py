@@ -20,12 +20,12 @@ from torch._dynamo.source import ConstantSource
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
-from modelmeter.core.cost import Cost, Precision, Work
-from modelmeter.core.functions import CeilDiv
-from modelmeter.core.metrics import METRICS, MetricName
-from modelmeter.core.operator_table import UNFUSED_OPERATORS
+from modelmeter.dimensions.functions import CeilDiv
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.graph.module_graph import is_inside
+from modelmeter.metrics.cost import Cost, Precision, Work
+from modelmeter.metrics.metric import METRICS, MetricName
+from modelmeter.metrics.operator_table import UNFUSED_OPERATORS
 from modelmeter.support.errors import CountError
 from modelmeter.verify.counting import count_forward
 from modelmeter.verify.guards import Assumed, read_domain

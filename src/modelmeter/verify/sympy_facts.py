@@ -13,7 +13,7 @@ import sympy
 from sympy.core.cache import clear_cache
 from torch.utils._sympy.functions import FloorDiv, Max, Mod, PythonMod
 
-from modelmeter.core.functions import CeilDiv
+from modelmeter.dimensions.functions import CeilDiv
 from modelmeter.verify.integer_facts import Domain, find_floor
 
 Evaluate = Callable[[sympy.Expr, sympy.Expr], sympy.Expr | None]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from attrs import frozen
 from torch import nn
 
-from modelmeter.core.cost import Elements, Work
+from modelmeter.metrics.cost import Elements, Work
 from modelmeter.verify.backward import record_forward, run_backward
 from modelmeter.verify.gradient_graph import GradientGraph, Meeting
 from modelmeter.verify.operators import CountedOperator, TensorKinds

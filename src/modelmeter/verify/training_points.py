@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from modelmeter.core.cost import Cost, Precision, Work
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size, bounded_routed_reads
-from modelmeter.core.metrics import BACKWARD_METRICS, FLOWS, METRICS
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size, bounded_routed_reads
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.layers.base import BaseLayer
+from modelmeter.metrics.cost import Cost, Precision, Work
+from modelmeter.metrics.metric import BACKWARD_METRICS, FLOWS, METRICS
 from modelmeter.model.stages import TRAINING_STEP
 from modelmeter.support.errors import CountError
 from modelmeter.verify.backward import count_backward

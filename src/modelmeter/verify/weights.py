@@ -6,7 +6,7 @@ from math import prod
 
 from torch import Tensor
 
-from modelmeter.core.operator_table import (
+from modelmeter.metrics.operator_table import (
     MATRIX_OPERATORS,
     MOVING_OPERATORS,
     VECTOR_FLOPS,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from modelmeter.core.cost import Elements
-from modelmeter.core.functions import Size, floor_div
-from modelmeter.core.size_rules import Rule
+from modelmeter.dimensions.functions import Size, floor_div
+from modelmeter.dimensions.size_rules import Rule
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import BaseLayer
+from modelmeter.metrics.cost import Elements
 from modelmeter.model.definition import Derivation, DerivedSize, Model
 from modelmeter.model.loop import Loop
 from modelmeter.model.stages import Stage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelmeter.core.symbols import Dimensions, define_sizes
+from modelmeter.dimensions.symbols import Dimensions, define_sizes
 
 DIMENSIONS = Dimensions(
     workload=define_sizes(

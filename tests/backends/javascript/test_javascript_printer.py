@@ -16,8 +16,8 @@ from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Operation, P
 from modelmeter.algebra.simplify import build_program
 from modelmeter.backends.javascript import render
 from modelmeter.backends.javascript.printer import CALLS, ExpressionPrinter
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import (
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import (
     BRACKETS,
     INTEGER_FUNCTIONS,
     RoutedReads,

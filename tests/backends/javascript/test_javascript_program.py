@@ -22,7 +22,7 @@ from modelmeter.backends.javascript.program import (
     write_sizes,
 )
 from modelmeter.backends.javascript.render import JavaScriptBackend
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS
 from modelmeter.support.errors import FormulaError
 

@@ -14,8 +14,8 @@ from modelmeter.backends.presentation.layout import Pieces, break_lines
 from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.backends.presentation.tree import Call, Line
 from modelmeter.backends.terminal.printer import print_text
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import (
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import (
     CeilDiv,
     Differs,
     Equals,

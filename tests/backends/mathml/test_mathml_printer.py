@@ -13,8 +13,8 @@ from modelmeter.backends.mathml.printer import Links, find_place, print_block, p
 from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.backends.presentation.tree import Application, Call, Line, Named, Number, Sign, Symbol, Word
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.functions import Size, ceil_div, differs, routed_reads
-from modelmeter.core.symbols import symbol
+from modelmeter.dimensions.functions import Size, ceil_div, differs, routed_reads
+from modelmeter.dimensions.symbols import symbol
 from modelmeter.support.errors import FormulaError
 
 N, d, b = symbol("num_tokens"), symbol("hidden_size"), symbol("weight_bits")

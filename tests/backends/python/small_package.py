@@ -12,8 +12,7 @@ from sympy import sympify
 
 from modelmeter.analysis.breakdown import OperatorRow, StateRow
 from modelmeter.backends.python.render import render_package
-from modelmeter.core.cost import Cost
-from modelmeter.core.functions import (
+from modelmeter.dimensions.functions import (
     Size,
     Triangular,
     ceil_div,
@@ -23,11 +22,12 @@ from modelmeter.core.functions import (
     floor_div,
     routed_reads,
 )
-from modelmeter.core.sums import bits_to_bytes
+from modelmeter.dimensions.sums import bits_to_bytes
 from modelmeter.evaluators.breakdown import BreakdownSpec, ModuleRecord
 from modelmeter.evaluators.package import EvaluatorPackage, build_evaluators
 from modelmeter.evaluators.signature import Derivation, Parameter
 from modelmeter.evaluators.spec import LayerFormula, PackageSpec
+from modelmeter.metrics.cost import Cost
 from modelmeter.model.definition import DerivedSize
 from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 from modelmeter.models.deepseek_ocr.model import MODEL

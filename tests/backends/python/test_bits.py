@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_package import ARCHITECTURE, DEFAULTS, make_spec
 
-from modelmeter.core.cost import Cost
-from modelmeter.core.functions import expected_routed_reads
-from modelmeter.core.metrics import METRICS
+from modelmeter.dimensions.functions import expected_routed_reads
+from modelmeter.metrics.cost import Cost
+from modelmeter.metrics.metric import METRICS
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 SPEC = make_spec()
@@ -28,7 +28,7 @@ widths = st.fixed_dictionaries(dict.fromkeys(WIDTHS, st.fractions(1, 17, max_den
 
 def expect(cost: Cost, sizes: dict[str, Any]) -> tuple[int, ...]:
     """Evaluate formulas the slow way: every formula is linear in the widths, so three integers say it all."""
-    from modelmeter.core.evaluate import evaluate
+    from modelmeter.dimensions.evaluate import evaluate
 
     whole = {name: 0 if name in WIDTHS else size for name, size in sizes.items()}
 

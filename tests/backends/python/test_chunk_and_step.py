@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import deepseek_ocr_costs as costs
-from modelmeter.core.metrics import METRICS
+from modelmeter.metrics.metric import METRICS
 
 
 def test_a_step_of_equal_lengths_is_a_decode_step_but_for_its_positions() -> None:

@@ -7,7 +7,7 @@ from small_package import make_parameter
 
 from modelmeter.algebra.simplify import build_program
 from modelmeter.backends.python.function import print_function
-from modelmeter.core.functions import Size, exceeds
+from modelmeter.dimensions.functions import Size, exceeds
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, Result, Values
 from modelmeter.evaluators.signature import Derivation, Parameter, Signature
 from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol

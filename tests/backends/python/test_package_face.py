@@ -14,8 +14,8 @@ from small_package import (
     render_small_package,
 )
 
-from modelmeter.core.cost import Cost
-from modelmeter.core.metrics import METRICS
+from modelmeter.metrics.cost import Cost
+from modelmeter.metrics.metric import METRICS
 
 SPEC = make_spec()
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 from small_package import ARCHITECTURE, DEFAULTS, load_small_package, make_spec
 
-from modelmeter.core.evaluate import evaluate
+from modelmeter.dimensions.evaluate import evaluate
 
 STAGES = ("vision", "projector", "prefill", "decode")
 # 7 * 9 * 4 = 252 pixels and more than a patch; one page without tiles; more prompt than images.

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Operation, Program
 from modelmeter.algebra.simplify import build_program
 from modelmeter.backends.python.printer import FORMS, StatementPrinter, fill_lines, print_node, print_quotient
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import INTEGER_FUNCTIONS, bounded_routed_reads, expected_routed_reads
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import INTEGER_FUNCTIONS, bounded_routed_reads, expected_routed_reads
 from random_formulas import outputs, sizes
 
 ROUTED_READS = {"uniform": expected_routed_reads, "even": bounded_routed_reads}

@@ -28,11 +28,11 @@ from small_package import (
 from modelmeter.backends.python.render import render_package
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.compiler import emit_files
-from modelmeter.core.cost import Cost
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import bounded_routed_reads, expected_routed_reads
-from modelmeter.core.metrics import METRICS
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import bounded_routed_reads, expected_routed_reads
 from modelmeter.evaluators.package import build_evaluators
+from modelmeter.metrics.cost import Cost
+from modelmeter.metrics.metric import METRICS
 from modelmeter.support.errors import FormulaError
 
 SPEC = make_spec()

@@ -16,9 +16,9 @@ from small_package import render_small_package
 
 from modelmeter.backends.python import runtime
 from modelmeter.backends.python.runtime import _facts, _freeze, _program, _runtime
-from modelmeter.core.functions import expected_routed_reads
-from modelmeter.core.metrics import METRICS
+from modelmeter.dimensions.functions import expected_routed_reads
 from modelmeter.evaluators.stages import METRIC_WORDS
+from modelmeter.metrics.metric import METRICS
 
 numpy = pytest.importorskip("numpy")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import deepseek_ocr_costs as costs
-from modelmeter.core.metrics import FUSED_IO, PEAK
+from modelmeter.metrics.metric import FUSED_IO, PEAK
 
 ROOT = Path(__file__).parents[3]
 

@@ -12,7 +12,7 @@ import pytest
 from sql_workloads import EXPERT_LAYERS, EXPERT_SIZES, Row, draw_row, evaluate, list_sizes, name_outputs
 
 import deepseek_ocr_costs as costs
-from modelmeter.core.metrics import FUSED_IO
+from modelmeter.metrics.metric import FUSED_IO
 
 duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed: SQL cannot run")
 

@@ -7,7 +7,7 @@ import pytest
 from modelmeter.algebra.program import Node, Operation
 from modelmeter.backends.sql.dialects import Dialect, DuckDB, Spark
 from modelmeter.backends.sql.printer import ExpressionPrinter, list_expected_reads
-from modelmeter.core.functions import expected_routed_reads
+from modelmeter.dimensions.functions import expected_routed_reads
 from modelmeter.support.errors import FormulaError
 
 DUCKDB, SPARK = DuckDB("costs"), Spark()

@@ -11,8 +11,8 @@ from read_back import read_back
 from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.backends.terminal.printer import Line, print_lines
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import (
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import (
     CeilDiv,
     Differs,
     Equals,

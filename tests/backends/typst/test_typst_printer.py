@@ -28,9 +28,9 @@ from modelmeter.backends.presentation.tree import (
 from modelmeter.backends.typst.latex_reader import SIGNS, convert_latex, list_chunks
 from modelmeter.backends.typst.printer import FORMS, print_block, print_inline, print_typst, split_line
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.functions import Size, ceil_div, differs, equals, exceeds, floor_div, routed_reads
-from modelmeter.core.metrics import METRICS
-from modelmeter.core.symbols import symbol
+from modelmeter.dimensions.functions import Size, ceil_div, differs, equals, exceeds, floor_div, routed_reads
+from modelmeter.dimensions.symbols import symbol
+from modelmeter.metrics.metric import METRICS
 from modelmeter.support.errors import FormulaError
 
 N, d, b = symbol("num_tokens"), symbol("hidden_size"), symbol("weight_bits")

@@ -9,7 +9,7 @@ import pytest
 import deepseek_ocr_costs as costs
 from llm_perf_opt.planning import work
 from llm_perf_opt.planning.evaluation import ServedModel
-from modelmeter.core import operator_table
+from modelmeter.metrics import operator_table
 
 MODEL = ServedModel()
 

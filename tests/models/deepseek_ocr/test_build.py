@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelmeter.core.cost import Elements
+from modelmeter.metrics.cost import Elements
 from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, symbolic_sizes
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.stages import STAGES, stage_of

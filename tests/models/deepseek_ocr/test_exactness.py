@@ -21,11 +21,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import UnlimitedOcrForConditionalGeneration
 
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.cost import Cost, Work
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import bounded_routed_reads
-from modelmeter.core.metrics import FLOWS, METRICS, MetricName
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import bounded_routed_reads
 from modelmeter.graph.dtypes import default_dtype
+from modelmeter.metrics.cost import Cost, Work
+from modelmeter.metrics.metric import FLOWS, METRICS, MetricName
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.image_preprocessing import MODES
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, build_reference

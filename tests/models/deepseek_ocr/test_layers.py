@@ -13,9 +13,9 @@ from attrs import astuple
 from layer_case import LAYERS, TORCH_CLASSES, Case
 from layer_cases import CASES, NO_TORCH_MODULES
 
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import BRACKETS, Differs
-from modelmeter.core.symbols import STORAGE
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import BRACKETS, Differs
+from modelmeter.dimensions.symbols import STORAGE
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.layers.base import BaseLayer
 from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes

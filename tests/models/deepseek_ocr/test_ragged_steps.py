@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from modelmeter.core.cost import Cost, Precision, Work
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import bounded_routed_reads
-from modelmeter.core.metrics import METRICS
-from modelmeter.core.operator_table import ATTENTION
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import bounded_routed_reads
 from modelmeter.graph.dtypes import default_dtype
+from modelmeter.metrics.cost import Cost, Precision, Work
+from modelmeter.metrics.metric import METRICS
+from modelmeter.metrics.operator_table import ATTENTION
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.proofs.server_steps import prove_server_steps
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, build_reference

@@ -9,8 +9,8 @@ from model_inputs import build_cache, ids_on_meta
 from oracle import RESIZED, TINY, UNTILED
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelmeter.core.cost import Elements
 from modelmeter.graph.dtypes import default_dtype
+from modelmeter.metrics.cost import Elements
 from modelmeter.models.deepseek_ocr.reference import build_reference
 from modelmeter.support.errors import TraceError
 from modelmeter.verify.counting import ForwardCount, count_forward

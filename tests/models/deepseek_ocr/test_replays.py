@@ -18,10 +18,10 @@ from layer_case import GROUPED, LAYERS, UNGROUPED, Case, meta
 from layer_cases import CASES, DTYPES, NO_TORCH_MODULES
 from torch import Tensor
 
-from modelmeter.core.cost import Elements, Precision
-from modelmeter.core.evaluate import evaluate
+from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements, Precision
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_moe import DeepseekV2MoE
 from modelmeter.models.deepseek_ocr.reference_decoder import DeepseekV2MoE as TorchMoE

@@ -13,11 +13,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import deepseek_ocr_costs
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.cost import Work
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import bounded_routed_reads
-from modelmeter.core.metrics import FLOWS, METRICS, MetricName
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import bounded_routed_reads
 from modelmeter.graph.dtypes import default_dtype
+from modelmeter.metrics.cost import Work
+from modelmeter.metrics.metric import FLOWS, METRICS, MetricName
 from modelmeter.models.deepseek_ocr.reference import build_reference
 from modelmeter.models.deepseek_ocr.reference_cache import WithoutCache
 from modelmeter.verify.counting import count_forward

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from transformers.models.unlimited_ocr.processing_unlimited_ocr import UnlimitedOcrProcessor
 
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.vision_tokens import (
     count_tiles,

@@ -11,10 +11,10 @@ from modelmeter.backends.javascript.program import (
     write_program,
     write_sizes,
 )
-from modelmeter.core.metrics import FUSED_IO, METRICS
 from modelmeter.evaluators.evaluator import Evaluator
 from modelmeter.evaluators.package import EvaluatorPackage
 from modelmeter.evaluators.whole_models import WholeModel
+from modelmeter.metrics.metric import FUSED_IO, METRICS
 
 OUTPUTS = (*METRICS, FUSED_IO)
 """What the program of a layer returns: its cost, and the bytes that it moves with its operators fused."""

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from attrs import field, frozen
 
 from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Operation, find_weights
-from modelmeter.core.functions import (
+from modelmeter.dimensions.functions import (
     CeilDiv,
     Differs,
     Equals,

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from modelmeter.algebra.program import SUM, Node, Operation, Program, names_in
 from modelmeter.backends.javascript.printer import ExpressionPrinter
-from modelmeter.core.functions import CeilDiv, RoutedReads
+from modelmeter.dimensions.functions import CeilDiv, RoutedReads
 from modelmeter.evaluators.fractions import SCALE, scale_widths
 from modelmeter.evaluators.signature import ROUTING, Parameter
 from modelmeter.support.errors import FormulaError

@@ -24,12 +24,12 @@ from modelmeter.backends.javascript.program import (
     write_program,
     write_sizes,
 )
-from modelmeter.core.metrics import FUSED_IO, METRICS, PEAK
 from modelmeter.evaluators.evaluator import Evaluator
 from modelmeter.evaluators.package import EvaluatorPackage
 from modelmeter.evaluators.server_steps import hide_step
 from modelmeter.evaluators.signature import Parameter
 from modelmeter.evaluators.stages import METRIC_WORDS
+from modelmeter.metrics.metric import FUSED_IO, METRICS, PEAK
 from modelmeter.model.request import fold_metric
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.support.errors import FormulaError

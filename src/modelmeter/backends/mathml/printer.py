@@ -42,7 +42,7 @@ from modelmeter.backends.presentation.tree import (
     Tree,
     Word,
 )
-from modelmeter.core.functions import CeilDiv, Differs, Equals, Exceeds, FloorDiv, RoutedReads
+from modelmeter.dimensions.functions import CeilDiv, Differs, Equals, Exceeds, FloorDiv, RoutedReads
 from modelmeter.support.errors import FormulaError
 
 Form = Callable[..., str]

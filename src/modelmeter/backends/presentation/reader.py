@@ -26,8 +26,8 @@ from modelmeter.backends.presentation.tree import (
     Symbol,
     Tree,
 )
-from modelmeter.core.functions import IntegerFunction, Size, Triangular
-from modelmeter.core.symbols import ANY_LAYER, STORAGE
+from modelmeter.dimensions.functions import IntegerFunction, Size, Triangular
+from modelmeter.dimensions.symbols import ANY_LAYER, STORAGE
 from modelmeter.support.errors import FormulaError
 
 

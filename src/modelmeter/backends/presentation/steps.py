@@ -18,7 +18,7 @@ from modelmeter.backends.presentation.tree import (
     Symbol,
     Tree,
 )
-from modelmeter.core.functions import Triangular
+from modelmeter.dimensions.functions import Triangular
 
 
 def read_step(node: Node, letters: Mapping[str, str]) -> Tree:

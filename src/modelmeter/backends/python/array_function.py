@@ -8,9 +8,9 @@ from attrs import frozen
 
 from modelmeter.backends.python.parameters import write_array_argument
 from modelmeter.backends.python.printer import fill_lines
-from modelmeter.core.metrics import FUSED_IO, PEAK
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, Result, StageCosts, Values
 from modelmeter.evaluators.signature import ROUTING, Signature
+from modelmeter.metrics.metric import FUSED_IO, PEAK
 from modelmeter.support.errors import FormulaError
 
 

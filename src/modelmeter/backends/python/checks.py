@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelmeter.backends.python.limits import Limits, describe_derivations
 from modelmeter.backends.python.printer import LINE_LENGTH, fill_lines
 from modelmeter.backends.python.runtime import _checks
-from modelmeter.core.size_rules import Rule
+from modelmeter.dimensions.size_rules import Rule
 from modelmeter.evaluators.signature import Parameter, Signature
 
 

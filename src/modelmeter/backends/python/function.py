@@ -13,12 +13,12 @@ from modelmeter.backends.python.limits import Limits
 from modelmeter.backends.python.parameters import write_argument
 from modelmeter.backends.python.printer import LINE_LENGTH, StatementPrinter, fill_lines, write_signature
 from modelmeter.backends.python.runtime._checks import MAKE_COST
-from modelmeter.core.functions import RoutedReads
-from modelmeter.core.metrics import METRICS
-from modelmeter.core.symbols import Dimensions
+from modelmeter.dimensions.functions import RoutedReads
+from modelmeter.dimensions.symbols import Dimensions
 from modelmeter.evaluators.breakdown import Table
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, StageCosts, Values
 from modelmeter.evaluators.signature import ROUTING, Signature
+from modelmeter.metrics.metric import METRICS
 from modelmeter.support.errors import FormulaError
 
 SHARED_STEP = "y"

@@ -8,8 +8,8 @@ from functools import cached_property
 from attrs import define
 
 from modelmeter.backends.python.runtime import _checks
-from modelmeter.core.size_rules import Rule
-from modelmeter.core.symbols import names_of
+from modelmeter.dimensions.size_rules import Rule
+from modelmeter.dimensions.symbols import names_of
 from modelmeter.evaluators.package import EvaluatorPackage
 from modelmeter.evaluators.signature import Parameter, Signature
 

@@ -20,9 +20,9 @@ from modelmeter.backends.python.records import (
     write_literal,
     write_outline,
 )
-from modelmeter.core.metrics import FUSED_IO, METRICS, PEAK
 from modelmeter.evaluators.package import list_sizes
 from modelmeter.evaluators.spec import PackageSpec
+from modelmeter.metrics.metric import FUSED_IO, METRICS, PEAK
 from modelmeter.model.stages import TRAINING_STEP
 
 _TEMPLATES = Path(__file__).parent / "templates"

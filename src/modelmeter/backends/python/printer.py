@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from attrs import field, frozen
 
 from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Operation, find_weights
-from modelmeter.core.functions import (
+from modelmeter.dimensions.functions import (
     BRACKETS,
     CeilDiv,
     Differs,

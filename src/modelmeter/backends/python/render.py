@@ -10,11 +10,11 @@ from modelmeter.backends.python.array_function import find_likes, print_array_fu
 from modelmeter.backends.python.function import print_function, print_steps, print_table
 from modelmeter.backends.python.limits import Limits
 from modelmeter.backends.python.package_templates import PackageTemplates
-from modelmeter.core.metrics import FUSED_IO, METRICS, PEAK
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue
 from modelmeter.evaluators.package import THIS_MODEL, WHOLE_MODEL, EvaluatorPackage
 from modelmeter.evaluators.server_steps import hide_step
 from modelmeter.evaluators.signature import Parameter, Signature
+from modelmeter.metrics.metric import FUSED_IO, METRICS, PEAK
 from modelmeter.model.stages import REQUEST
 from modelmeter.support.errors import FormulaError
 

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Operation, find_weights
 from modelmeter.backends.sql.dialects import Dialect, check_literal
-from modelmeter.core.functions import (
+from modelmeter.dimensions.functions import (
     CeilDiv,
     Differs,
     Equals,

@@ -9,7 +9,7 @@ from attrs import field, frozen
 from modelmeter.algebra.program import PRODUCT, Operation, Program, names_in, rename, select
 from modelmeter.backends.sql.dialects import Dialect
 from modelmeter.backends.sql.printer import ExpressionPrinter, step_name
-from modelmeter.core.size_rules import Rule
+from modelmeter.dimensions.size_rules import Rule
 from modelmeter.evaluators.evaluator import Evaluator
 from modelmeter.evaluators.signature import Parameter, Signature
 from modelmeter.support.errors import FormulaError

@@ -31,7 +31,7 @@ from modelmeter.backends.presentation.tree import (
     Tree,
     Word,
 )
-from modelmeter.core.functions import CeilDiv, Differs, Equals, Exceeds, FloorDiv, IntegerFunction, RoutedReads
+from modelmeter.dimensions.functions import CeilDiv, Differs, Equals, Exceeds, FloorDiv, IntegerFunction, RoutedReads
 from modelmeter.support.errors import FormulaError
 
 _SHORT_SUM: Final = 45

@@ -35,7 +35,7 @@ from modelmeter.backends.presentation.tree import (
     Word,
 )
 from modelmeter.backends.typst.latex_reader import convert_latex, quote
-from modelmeter.core.functions import CeilDiv, Differs, Equals, Exceeds, FloorDiv, RoutedReads
+from modelmeter.dimensions.functions import CeilDiv, Differs, Equals, Exceeds, FloorDiv, RoutedReads
 from modelmeter.support.errors import FormulaError
 
 Form = Callable[..., str]

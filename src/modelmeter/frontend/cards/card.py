@@ -13,7 +13,7 @@ from typing import Any, Final
 import sympy
 from attrs import field, frozen
 
-from modelmeter.core.symbols import Dimension, define_sizes
+from modelmeter.dimensions.symbols import Dimension, define_sizes
 from modelmeter.frontend.cards.page_rules import PAGE_RULES
 from modelmeter.model.refused_stages import RefusedStage, refuse_stage
 

@@ -9,7 +9,7 @@ from typing import Any
 import sympy
 from attrs import evolve
 
-from modelmeter.core.functions import CeilDiv, Differs, FloorDiv
+from modelmeter.dimensions.functions import CeilDiv, Differs, FloorDiv
 from modelmeter.frontend.cards.card import BATCH_SIZE, ImageSize
 
 IMAGES = ImageSize(

@@ -10,7 +10,7 @@ from typing import Any
 import sympy
 from attrs import evolve
 
-from modelmeter.core.functions import Differs, Exceeds
+from modelmeter.dimensions.functions import Differs, Exceeds
 from modelmeter.frontend.cards.card import BATCH_SIZE, ImageSize
 from modelmeter.frontend.cards.grids import IMAGES, NUM_IMAGES, for_images
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from attrs import evolve
 
-from modelmeter.core.size_rules import Rule
-from modelmeter.core.symbols import Dimension, Dimensions, define_sizes
+from modelmeter.dimensions.size_rules import Rule
+from modelmeter.dimensions.symbols import Dimension, Dimensions, define_sizes
 from modelmeter.frontend.records import GeneralForm
 
 LAYERS: Final = "num_hidden_layers"

@@ -10,10 +10,8 @@ from attrs import asdict
 from torch import nn
 
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.cost import Cost, Precision, Work
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size
-from modelmeter.core.metrics import METRICS
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size
 from modelmeter.frontend.evidence import BITS
 from modelmeter.frontend.general.config_sizes import DENSE_LAYERS, HEADS, KEY_HEADS, LAYERS
 from modelmeter.frontend.general.small_configs import Family, with_cached
@@ -22,6 +20,8 @@ from modelmeter.frontend.records import TracedModel, describe_sizes
 from modelmeter.frontend.refusals import name_line
 from modelmeter.frontend.text_stages import learn_stages, list_stages
 from modelmeter.frontend.tracing import read_recording
+from modelmeter.metrics.cost import Cost, Precision, Work
+from modelmeter.metrics.metric import METRICS
 from modelmeter.support.errors import CountError, ModelMeterError
 from modelmeter.verify.matrix_products import count_matrix_products
 

@@ -11,8 +11,8 @@ from attrs import evolve
 from transformers import PreTrainedConfig
 
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.functions import Size
-from modelmeter.core.size_rules import Rule
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.size_rules import Rule
 from modelmeter.frontend.general.config_sizes import (
     DENSE_LAYERS,
     DEPTHS,

@@ -20,8 +20,8 @@ from typing import Final
 import sympy
 from attrs import define, field
 
-from modelmeter.core.functions import Size
-from modelmeter.core.symbols import Dimensions
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.symbols import Dimensions
 from modelmeter.frontend.general.config_sizes import HEADS, KEY_HEADS
 from modelmeter.frontend.general.count_keys import Key, check_structure, describe_structure, flatten
 from modelmeter.frontend.general.small_configs import (

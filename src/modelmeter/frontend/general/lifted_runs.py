@@ -5,8 +5,7 @@ from __future__ import annotations
 import sympy
 from attrs import define, field
 
-from modelmeter.core.cost import Operator
-from modelmeter.core.functions import Size, routed_reads
+from modelmeter.dimensions.functions import Size, routed_reads
 from modelmeter.frontend.general.config_sizes import CHOSEN_EXPERTS, EXPERTS
 from modelmeter.frontend.general.count_keys import COEFFICIENTS, Key, flatten
 from modelmeter.frontend.general.lift import Lift
@@ -14,6 +13,7 @@ from modelmeter.frontend.general.small_configs import ForwardName, Seen
 from modelmeter.frontend.operator_parts import PARTS, list_parts, make_operator
 from modelmeter.frontend.records import TracedForward, TracedOperator, TracedRun
 from modelmeter.frontend.substitution import substitute
+from modelmeter.metrics.cost import Operator
 from modelmeter.support.errors import CountError
 
 

@@ -10,8 +10,8 @@ from attrs import evolve, frozen
 from torch import nn
 from transformers import PreTrainedConfig
 
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.size_rules import Rule
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.size_rules import Rule
 from modelmeter.frontend.experts import ExpertCosts
 from modelmeter.frontend.general.config_sizes import (
     CHOSEN_EXPERTS,

@@ -22,10 +22,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers.cache_utils import Cache
 
-from modelmeter.core.cost import Precision, Work
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size
-from modelmeter.core.metrics import METRICS
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size
 from modelmeter.frontend.cache import make_cache
 from modelmeter.frontend.evidence import BITS, Checked, expect, list_modules
 from modelmeter.frontend.training.recording import drop_nothing
@@ -34,6 +32,8 @@ from modelmeter.frontend.training.tracing import prepare_training
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import backward, forward_without_cache
+from modelmeter.metrics.cost import Precision, Work
+from modelmeter.metrics.metric import METRICS
 from modelmeter.verify.dispatch import next_node_number, tensors_in
 from modelmeter.verify.gradient_graph import walk
 from modelmeter.verify.operators import OperatorRecorder

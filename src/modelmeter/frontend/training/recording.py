@@ -19,9 +19,9 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelmeter.core.cost import Elements
-from modelmeter.core.operator_table import ATTENTION, MATRIX_OPERATORS, find_weight, vector_flops
 from modelmeter.frontend.recording import NOTED, watch_shapes
+from modelmeter.metrics.cost import Elements
+from modelmeter.metrics.operator_table import ATTENTION, MATRIX_OPERATORS, find_weight, vector_flops
 from modelmeter.support.errors import CountError
 from modelmeter.verify.backward import ATTENTION_BACKWARD, SUMS, find_learned
 from modelmeter.verify.dispatch import Dispatched, DispatchFollower, next_node_number

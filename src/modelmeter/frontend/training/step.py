@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.layers.base import BaseLayer
 from modelmeter.model.stages import TRAINING_STEP, Stage, TrainingStep
 

@@ -11,7 +11,7 @@ from attrs import evolve
 from sympy.core.relational import Relational
 from torch import nn
 
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.frontend.assemble import check_alike, trace_parts
 from modelmeter.frontend.cache import make_cache
 from modelmeter.frontend.definition import PREFILL

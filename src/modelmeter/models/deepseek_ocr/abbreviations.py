@@ -7,7 +7,7 @@ from typing import Final
 
 import sympy
 
-from modelmeter.core.functions import Size, ceil_div, exceeds, floor_div
+from modelmeter.dimensions.functions import Size, ceil_div, exceeds, floor_div
 from modelmeter.model.presentation import Abbreviation, Repetition, View
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 

@@ -7,10 +7,10 @@ from typing import Any, Literal, TypeVar
 
 from attrs import fields
 
-from modelmeter.core.cost import Elements
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import Absent
+from modelmeter.metrics.cost import Elements
 from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 from modelmeter.models.deepseek_ocr.layers.core.deepseek_ocr_for_causal_lm import DeepseekOCRForCausalLM
 from modelmeter.models.deepseek_ocr.layers.core.deepseek_ocr_model import DeepseekOCRModel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from modelmeter.core.symbols import Dimensions, define_sizes
+from modelmeter.dimensions.symbols import Dimensions, define_sizes
 from modelmeter.models.deepseek_ocr.latex_names import LATEX_NAMES
 
 WORKLOAD = define_sizes(

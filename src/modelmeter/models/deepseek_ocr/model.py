@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from modelmeter.core.cost import Cost
 from modelmeter.evaluators.server_steps import CHUNK, STEP
 from modelmeter.graph.module_graph import ModuleGraph
+from modelmeter.metrics.cost import Cost
 from modelmeter.model.definition import ConfigReading, Derivation, DerivedSize, Model
 from modelmeter.model.loop import Loop
 from modelmeter.models.deepseek_ocr.abbreviations import VIEWS, list_abbreviations

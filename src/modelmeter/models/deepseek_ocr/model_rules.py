@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from modelmeter.core.size_rules import Rule
+from modelmeter.dimensions.size_rules import Rule
 
 RULES: Final = (
     Rule("vision_batch_size", "divides", "batch_size"),

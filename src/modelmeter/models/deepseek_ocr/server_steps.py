@@ -10,11 +10,11 @@ from collections.abc import Mapping
 import sympy
 from attrs import evolve
 
-from modelmeter.core.cost import INDEX_BITS, Cost
-from modelmeter.core.functions import Size, exceeds
-from modelmeter.core.metrics import METRICS
-from modelmeter.core.sums import bits_to_bytes
+from modelmeter.dimensions.functions import Size, exceeds
+from modelmeter.dimensions.sums import bits_to_bytes
 from modelmeter.evaluators.server_steps import STEP
+from modelmeter.metrics.cost import INDEX_BITS, Cost
+from modelmeter.metrics.metric import METRICS
 from modelmeter.models.deepseek_ocr.build import build_decoder, symbolic_sizes
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import FormulaError

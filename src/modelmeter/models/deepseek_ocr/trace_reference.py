@@ -11,7 +11,7 @@ from typing import Final
 import torch
 from attrs import asdict, evolve, frozen
 
-from modelmeter.core.functions import ceil_div
+from modelmeter.dimensions.functions import ceil_div
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.graph.trace import trace_modules

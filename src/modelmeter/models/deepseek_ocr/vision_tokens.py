@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from modelmeter.core.functions import Size, ceil_div, exceeds, floor_div
+from modelmeter.dimensions.functions import Size, ceil_div, exceeds, floor_div
 
 PATCH_SIZE: Final = 16
 """Side of a SAM patch in pixels, as the vendor's image preprocessing has it."""

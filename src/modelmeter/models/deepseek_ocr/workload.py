@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import Attribute, Converter, field, frozen
 
-from modelmeter.core.symbols import STORAGE, Dimension
+from modelmeter.dimensions.symbols import STORAGE, Dimension
 from modelmeter.models.deepseek_ocr import image_preprocessing, vision_tokens
 from modelmeter.models.deepseek_ocr.dimensions import WORKLOAD
 from modelmeter.models.deepseek_ocr.model_rules import RULES

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import field, frozen
 
-from modelmeter.core.metrics import METRICS, PEAK
+from modelmeter.metrics.metric import METRICS, PEAK
 from modelmeter.publishing.book.study_pages import StudyChapter
 from modelmeter.publishing.identity import FormulaId
 from modelmeter.publishing.page_spec import FormulaSection, Pages, SizeRow

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Final
 
-from modelmeter.core.evaluate import evaluate
+from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.evaluators.package import EvaluatorPackage
 from modelmeter.model.definition import Model
 from modelmeter.publishing.citation import write_bibtex

@@ -14,7 +14,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Output, Program, select
-from modelmeter.core.functions import (
+from modelmeter.dimensions.functions import (
     CeilDiv,
     Differs,
     Equals,
@@ -23,12 +23,12 @@ from modelmeter.core.functions import (
     RoutedReads,
     Triangular,
 )
-from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, PEAK
-from modelmeter.core.symbols import Dimensions, names_of
+from modelmeter.dimensions.symbols import Dimensions, names_of
 from modelmeter.evaluators.evaluator import Evaluator
 from modelmeter.evaluators.package import EvaluatorPackage
 from modelmeter.evaluators.programs import make_parameters
 from modelmeter.evaluators.signature import Parameter, Signature
+from modelmeter.metrics.metric import FUSED_IO, METRIC_RECORDS, PEAK
 from modelmeter.model.definition import Model
 from modelmeter.publishing.data.infix import InfixPrinter, write_infix
 from modelmeter.publishing.identity import PublishedFormula

@@ -13,8 +13,8 @@ from attrs import field, frozen
 from modelmeter.analysis.catalogue import LayerEntry
 from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.backends.presentation.tree import ONE, Display, Symbol, Tree
-from modelmeter.core.evaluate import Evaluator
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.evaluate import Evaluator
+from modelmeter.dimensions.functions import Size
 from modelmeter.model.request import fold_metric
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.publishing.abbreviations import used_abbreviations

@@ -12,7 +12,7 @@ from modelmeter.analysis.brackets import multiply_out
 from modelmeter.analysis.peak import Candidate, Live
 from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.backends.presentation.tree import Display
-from modelmeter.core.sums import bits_to_bytes
+from modelmeter.dimensions.sums import bits_to_bytes
 from modelmeter.publishing.abbreviations import used_abbreviations
 from modelmeter.publishing.formula import arrange_bits, display_shown
 from modelmeter.publishing.page_input import PageInput, make_reader

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import sympy
 
 from modelmeter.algebra.polynomials import read_polynomials
-from modelmeter.core.symbols import Dimensions
+from modelmeter.dimensions.symbols import Dimensions
 from modelmeter.support.errors import FormulaError
 
 

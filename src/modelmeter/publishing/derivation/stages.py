@@ -9,12 +9,12 @@ from attrs import evolve
 
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.totals import close_loop, sum_over_steps
-from modelmeter.core.cost import Cost, Operator, Work
-from modelmeter.core.metrics import FUSED_IO, METRICS
 from modelmeter.graph.module_graph import join_path
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import Child, add_gradients, backward, forward_without_cache, train
 from modelmeter.layers.container import ModuleList
+from modelmeter.metrics.cost import Cost, Operator, Work
+from modelmeter.metrics.metric import FUSED_IO, METRICS
 from modelmeter.model.loop import Loop
 from modelmeter.publishing.derivation.summands import (
     PRECISION,

@@ -8,15 +8,15 @@ from typing import Any, Final
 import sympy
 from attrs import evolve, field, frozen
 
-from modelmeter.core.cost import FLOAT32_BITS, Cost, Operator, Precision, Work
-from modelmeter.core.functions import CeilDiv, FloorDiv, Size
-from modelmeter.core.fusion import keep_unfused
-from modelmeter.core.metrics import FUSED_IO, METRICS
-from modelmeter.core.sums import bits_to_bytes
-from modelmeter.core.symbols import Dimensions
+from modelmeter.dimensions.functions import CeilDiv, FloorDiv, Size
+from modelmeter.dimensions.sums import bits_to_bytes
+from modelmeter.dimensions.symbols import Dimensions
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import Child, Routing, forward
 from modelmeter.layers.container import ModuleList, Sequential
+from modelmeter.metrics.cost import FLOAT32_BITS, Cost, Operator, Precision, Work
+from modelmeter.metrics.fusion import keep_unfused
+from modelmeter.metrics.metric import FUSED_IO, METRICS
 from modelmeter.publishing.formula import Shown
 
 Costs = Mapping[Shown, Size]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from modelmeter.core.metrics import FUSED_IO, PEAK
+from modelmeter.metrics.metric import FUSED_IO, PEAK
 from modelmeter.publishing.identity import FormulaId
 from modelmeter.publishing.page_spec import SizeRow
 

@@ -11,8 +11,8 @@ from sympy.printing.str import StrPrinter
 
 from modelmeter.backends.latex.printer import print_block
 from modelmeter.backends.presentation.tree import Display, Named, Sign, Tree, walk
-from modelmeter.core.metrics import METRIC_RECORDS, PEAK
-from modelmeter.core.symbols import names_of
+from modelmeter.dimensions.symbols import names_of
+from modelmeter.metrics.metric import METRIC_RECORDS, PEAK
 from modelmeter.model.definition import Model
 from modelmeter.publishing.citation import write_bibtex
 from modelmeter.publishing.derivation.derivation import Derivation, DerivationMaker

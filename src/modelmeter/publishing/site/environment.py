@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from modelmeter.backends.mathml import printer as mathml
 from modelmeter.backends.presentation.tree import Display, Piece, Sign
-from modelmeter.core.metrics import METRIC_RECORDS, PEAK
-from modelmeter.core.operator_table import VECTOR_FLOPS
+from modelmeter.metrics.metric import METRIC_RECORDS, PEAK
+from modelmeter.metrics.operator_table import VECTOR_FLOPS
 from modelmeter.model.definition import Model
 from modelmeter.publishing.conventions import PEAK_MEANING, find_strongest
 from modelmeter.publishing.derivation.derivation import Derivation

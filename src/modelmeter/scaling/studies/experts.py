@@ -8,8 +8,8 @@ import sympy
 from attrs import frozen
 
 from modelmeter.analysis.bind import BoundModule
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import RoutedReads
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import RoutedReads
 from modelmeter.layers.base import BaseLayer
 from modelmeter.model.stages import REQUEST
 from modelmeter.scaling.compiled_formulas import CompiledFormulas

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from modelmeter.core.symbols import Dimensions
+from modelmeter.dimensions.symbols import Dimensions
 from modelmeter.scaling.order import Order
 from modelmeter.scaling.studies.records import (
     ClosedForm,

@@ -7,7 +7,7 @@ from itertools import permutations
 
 import sympy
 
-from modelmeter.core.metrics import METRIC_RECORDS
+from modelmeter.metrics.metric import METRIC_RECORDS
 from modelmeter.model.stages import REQUEST
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.studies.asking import ask_crossover, ask_growth

@@ -8,10 +8,10 @@ from typing import Any, Final
 import sympy
 from attrs import evolve, field, fields_dict, frozen, has
 
-from modelmeter.core.cost import Operator, Precision
-from modelmeter.core.functions import Size
-from modelmeter.core.metrics import MetricName
-from modelmeter.core.symbols import ANY_LAYER, symbol
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.symbols import ANY_LAYER, symbol
+from modelmeter.metrics.cost import Operator, Precision
+from modelmeter.metrics.metric import MetricName
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.context import Context
 from modelmeter.scaling.quantity import Quantity

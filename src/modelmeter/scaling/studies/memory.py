@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
-from modelmeter.core.metrics import PEAK
+from modelmeter.metrics.metric import PEAK
 from modelmeter.model.stages import REQUEST
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.inverse import Largest

@@ -10,8 +10,8 @@ import sympy
 from attrs import frozen
 
 from modelmeter.analysis.breakdown import OperatorRow
-from modelmeter.core.functions import CeilDiv, FloorDiv
-from modelmeter.core.metrics import METRIC_RECORDS
+from modelmeter.dimensions.functions import CeilDiv, FloorDiv
+from modelmeter.metrics.metric import METRIC_RECORDS
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.quantity import Quantity

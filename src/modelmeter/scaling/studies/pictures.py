@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Final
 
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.symbols import Dimension
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.symbols import Dimension
 from modelmeter.scaling.quantity import Quantity
 from modelmeter.scaling.studies.asking import Worded
 from modelmeter.scaling.studies.records import Cell, Column, Line, Mark, Picture, StudyTable

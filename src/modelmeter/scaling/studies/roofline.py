@@ -8,7 +8,7 @@ from fractions import Fraction
 import sympy
 from attrs import frozen
 
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.context import Context
 from modelmeter.scaling.quantity import Quantity

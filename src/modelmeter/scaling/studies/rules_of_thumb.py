@@ -8,7 +8,7 @@ from typing import Final
 
 import sympy
 
-from modelmeter.core.functions import IntegerFunction
+from modelmeter.dimensions.functions import IntegerFunction
 from modelmeter.model.loop import Loop
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.scaling.compiled_formulas import CompiledFormulas

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations, permutations
 from typing import Final, TypeAlias
 
-from modelmeter.core.metrics import PEAK
+from modelmeter.metrics.metric import PEAK
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.studies import answer, lead, memory, what_helps
 from modelmeter.scaling.studies.answer import Answer, make_answer

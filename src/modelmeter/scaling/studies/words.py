@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Final, TypeAlias
 
-from modelmeter.core.symbols import Dimension
+from modelmeter.dimensions.symbols import Dimension
 from modelmeter.scaling.domain import Domain, Range, write_rule
 from modelmeter.scaling.statement import Interval, Statement
 from modelmeter.scaling.terms import Number

@@ -1,7 +1,7 @@
 """What a cause of a difference is: operators that the other implementation has more than ours, or fewer.
 
-Bytes are formulas in the dimensions of :mod:`modelmeter.core.symbols`. Weights and activations are bfloat16; the sizes
-of one element are below.
+Bytes are formulas in the dimensions of :mod:`modelmeter.dimensions.symbols`. Weights and activations are bfloat16; the
+sizes of one element are below.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import sympy
 from attrs import frozen
 
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 
 BFLOAT16, FLOAT32, INT64, INT32, BOOL = 2, 4, 8, 4, 1
 """Bytes of one element."""

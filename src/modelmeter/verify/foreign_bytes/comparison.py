@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-from modelmeter.core.evaluate import Evaluator
-from modelmeter.core.functions import Size, bounded_routed_reads
+from modelmeter.dimensions.evaluate import Evaluator
+from modelmeter.dimensions.functions import Size, bounded_routed_reads
 from modelmeter.support.errors import CountError
 from modelmeter.verify.foreign_bytes.alive import Snapshots, name_storages
 from modelmeter.verify.foreign_bytes.causes import Cause, Moved, add_up

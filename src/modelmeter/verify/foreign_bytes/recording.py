@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from modelmeter.core.operator_table import ATTENTION, FRESH_MEMORY, LOOK_UPS, OVERWRITING
+from modelmeter.metrics.operator_table import ATTENTION, FRESH_MEMORY, LOOK_UPS, OVERWRITING
 from modelmeter.verify.dispatch import lay_out_heads, storage_key, tensors_in
 from modelmeter.verify.foreign_bytes.records import LiveStorage, MovedOperator, Recording
 from modelmeter.verify.module_calls import ModuleFollower

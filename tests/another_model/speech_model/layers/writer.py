@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.layers.base import BaseLayer, Shape, multiply
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.embedding import Embedding
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.operators import add_residual
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements, Operator
 
 
 @frozen(kw_only=True, slots=False)

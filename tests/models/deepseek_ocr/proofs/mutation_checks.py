@@ -10,8 +10,8 @@ from attrs import evolve, frozen
 from mutations import Mutant, is_of, list_parts
 
 from modelmeter.analysis.bind import BoundModule, bind
-from modelmeter.core.cost import Cost, Precision, Work
 from modelmeter.graph.module_graph import ModuleGraph
+from modelmeter.metrics.cost import Cost, Precision, Work
 from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes
 from modelmeter.models.deepseek_ocr.proofs.points import PROVED
 from modelmeter.models.deepseek_ocr.stages import stage_of

@@ -17,7 +17,7 @@ import sympy
 from attrs import evolve, fields, frozen, has
 
 from modelmeter.analysis.bind import BoundModule
-from modelmeter.core.functions import BRACKETS, CeilDiv, FloorDiv, Size
+from modelmeter.dimensions.functions import BRACKETS, CeilDiv, FloorDiv, Size
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import Absent, ModuleList, Sequential
 from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS

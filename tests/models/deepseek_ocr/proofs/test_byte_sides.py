@@ -7,8 +7,8 @@ import torch
 from attrs import evolve
 from tiny import TINY
 
-from modelmeter.core.cost import Precision
 from modelmeter.graph.dtypes import default_dtype
+from modelmeter.metrics.cost import Precision
 from modelmeter.models.deepseek_ocr.proofs.foreign_bytes.sides import DTYPE, Models
 from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
 from modelmeter.verify.counting import count_forward

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.proofs.foreign_bytes.cases import list_page_cases

@@ -18,10 +18,10 @@ from mutation_checks import Check, bind_layers, describe, find_witnesses, list_m
 from mutations import KINDS, Mutant, Variant, choose_mutants, find_variants
 from tiny import TINY
 
-from modelmeter.core.functions import CeilDiv, Differs, Exceeds, FloorDiv
-from modelmeter.core.metrics import METRICS
+from modelmeter.dimensions.functions import CeilDiv, Differs, Exceeds, FloorDiv
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.linear import Linear
+from modelmeter.metrics.metric import METRICS
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.proofs import reference_cases

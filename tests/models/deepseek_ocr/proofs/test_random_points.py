@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from tiny import TINY
 
-from modelmeter.core.metrics import BACKWARD_METRICS, METRICS
+from modelmeter.metrics.metric import BACKWARD_METRICS, METRICS
 from modelmeter.models.deepseek_ocr.proofs.random_points import draw_architecture, draw_workload, prove_at_random
 
 

@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import bounded_routed_reads
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import bounded_routed_reads
 from modelmeter.models.deepseek_ocr.proofs import routing
 from modelmeter.models.deepseek_ocr.proofs.routing import POINTS, prove_routing
 

@@ -9,8 +9,8 @@ import sympy
 from attrs import evolve
 from tiny import SHALLOW
 
-from modelmeter.core.cost import Cost
-from modelmeter.core.metrics import METRICS
+from modelmeter.metrics.cost import Cost
+from modelmeter.metrics.metric import METRICS
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.proofs import server_steps
 from modelmeter.models.deepseek_ocr.proofs.server_steps import prove_server_steps

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 from tiny import TINY
 
-from modelmeter.core.metrics import BACKWARD_METRICS, METRICS
+from modelmeter.metrics.metric import BACKWARD_METRICS, METRICS
 from modelmeter.models.deepseek_ocr.proofs.points import PROVED, make_training_points
 from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, trace_reference
 from modelmeter.verify.model_formulas import build_formulas

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from vendor_counts import DECODE, PREFILL, VISION, Table
 
-from modelmeter.core.cost import Precision
 from modelmeter.graph.dtypes import default_dtype
+from modelmeter.metrics.cost import Precision
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, build_reference
 from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache

@@ -8,9 +8,9 @@ from typing import Any
 import sympy
 from attrs import evolve
 
-from modelmeter.core.functions import exceeds, floor_div
-from modelmeter.core.metrics import FUSED_IO
+from modelmeter.dimensions.functions import exceeds, floor_div
 from modelmeter.layers.base import BaseLayer
+from modelmeter.metrics.metric import FUSED_IO
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_decoder_layer import DeepseekV2DecoderLayer

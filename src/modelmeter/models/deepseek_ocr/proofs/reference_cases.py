@@ -12,7 +12,7 @@ import torch
 from sympy.core.relational import Relational
 from torch import Tensor
 
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.models.deepseek_ocr import vision_tokens
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.proofs.trace_sizes import (

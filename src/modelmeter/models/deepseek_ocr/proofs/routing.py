@@ -11,8 +11,8 @@ from itertools import combinations, product
 
 import sympy
 
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import RoutedReads
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import RoutedReads
 from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_moe import DeepseekV2MoE
 from modelmeter.verify.proof import Verdict

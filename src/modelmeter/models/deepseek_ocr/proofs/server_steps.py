@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import sympy
 from attrs import evolve
 
-from modelmeter.core.cost import INDEX_BITS, Cost
-from modelmeter.core.metrics import METRICS
-from modelmeter.core.sums import bits_to_bytes
+from modelmeter.dimensions.sums import bits_to_bytes
 from modelmeter.evaluators.server_steps import CHUNK, STEP
+from modelmeter.metrics.cost import INDEX_BITS, Cost
+from modelmeter.metrics.metric import METRICS
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes
 from modelmeter.models.deepseek_ocr.dimensions import symbol

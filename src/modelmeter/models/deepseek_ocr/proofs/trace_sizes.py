@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import sympy
 
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.vision_tokens import DOWNSAMPLING
 

@@ -9,7 +9,7 @@ import torch
 from attrs import evolve
 from sympy.core.relational import Relational
 
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.proofs import reference_cases
 from modelmeter.models.deepseek_ocr.proofs.oracle import build_oracle, symbolic_integers

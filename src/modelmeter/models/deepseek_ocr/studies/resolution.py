@@ -8,7 +8,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
-from modelmeter.core.metrics import PEAK
+from modelmeter.metrics.metric import PEAK
 from modelmeter.model.stages import REQUEST
 from modelmeter.scaling import stage
 from modelmeter.scaling.compiled_formulas import CompiledFormulas

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from modelmeter.core.metrics import PEAK
+from modelmeter.metrics.metric import PEAK
 from modelmeter.models.deepseek_ocr.image_preprocessing import MAX_TILES, PREPROCESSINGS
 from modelmeter.models.deepseek_ocr.studies.resolution import ask_best_side, tokens_of
 from modelmeter.scaling.studies import memory

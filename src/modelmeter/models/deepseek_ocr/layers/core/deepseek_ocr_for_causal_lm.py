@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.core.cost import Operator
-from modelmeter.core.functions import Size, differs, equals
+from modelmeter.dimensions.functions import Size, differs, equals
 from modelmeter.layers.base import BaseLayer, Shape, multiply
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.operators import copy, widen
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Operator
 
 
 @frozen(kw_only=True, slots=False)

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.functions import Size
-from modelmeter.core.operator_table import vector_flops
+from modelmeter.dimensions.functions import Size
 from modelmeter.layers.activation import SiLU
 from modelmeter.layers.base import BaseLayer, Shape, multiply, token_shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.operators import apply_pointwise
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements, Operator
+from modelmeter.metrics.operator_table import vector_flops
 
 
 @frozen(kw_only=True, slots=False)

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.functions import Size, ceil_div, differs, divide, equals, exists, floor_div
-from modelmeter.core.operator_table import vector_flops
+from modelmeter.dimensions.functions import Size, ceil_div, differs, divide, equals, exists, floor_div
 from modelmeter.layers.base import BaseLayer, Shape, multiply, token_shape
 from modelmeter.layers.child import Child, Routing, once
 from modelmeter.layers.container import ModuleList
 from modelmeter.layers.operators import add_residual, apply_pointwise, concatenate, gather_rows, narrow, widen
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements, Operator
+from modelmeter.metrics.operator_table import vector_flops
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_mlp import DeepseekV2MLP
 from modelmeter.models.deepseek_ocr.layers.decoder.moe_gate import MoEGate
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.functions import Size, differs, divide, equals, exceeds, floor_div
-from modelmeter.core.operator_table import vector_flops
+from modelmeter.dimensions.functions import Size, differs, divide, equals, exceeds, floor_div
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.operators import apply_pointwise, attend, concatenate
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements, Operator
+from modelmeter.metrics.operator_table import vector_flops
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.layers.llama.llama_rotary_embedding import LlamaRotaryEmbedding
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.functions import Size, divide
+from modelmeter.dimensions.functions import Size, divide
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.operators import apply_pointwise, cast_indices, narrow
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements, Operator
 
 
 @frozen(kw_only=True, slots=False)

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.functions import Size, are_several, differs, equals, floor_div
+from modelmeter.dimensions.functions import Size, are_several, differs, equals, floor_div
 from modelmeter.layers.base import BaseLayer, Shape, multiply
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.linear import Linear
@@ -23,6 +22,7 @@ from modelmeter.layers.operators import (
     widen_weights,
 )
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements, Operator
 
 
 @frozen(kw_only=True, slots=False)

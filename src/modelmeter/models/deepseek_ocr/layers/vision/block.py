@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.functions import Size, are_several, ceil_div, differs
+from modelmeter.dimensions.functions import Size, are_several, ceil_div, differs
 from modelmeter.layers.base import Shape, multiply
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.layer_norm import LayerNorm
 from modelmeter.layers.operators import copy
 from modelmeter.layers.residual import ResidualBlock
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements, Operator
 from modelmeter.models.deepseek_ocr.layers.vision.attention import Attention
 from modelmeter.models.deepseek_ocr.layers.vision.mlp_block import MLPBlock
 

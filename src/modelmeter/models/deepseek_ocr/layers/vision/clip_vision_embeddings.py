@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.functions import Size, differs
+from modelmeter.dimensions.functions import Size, differs
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, never, once
 from modelmeter.layers.conv2d import Conv2d
@@ -22,6 +21,7 @@ from modelmeter.layers.operators import (
     widen,
 )
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements, Operator
 
 
 @frozen(kw_only=True, slots=False)

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.functions import Size, ceil_div, differs, floor_div
+from modelmeter.dimensions.functions import Size, ceil_div, differs, floor_div
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, once, repeat
 from modelmeter.layers.container import ModuleList, Sequential
@@ -22,6 +21,7 @@ from modelmeter.layers.operators import (
     widen_weights,
 )
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Elements, Operator
 from modelmeter.models.deepseek_ocr.layers.vision.block import Block
 from modelmeter.models.deepseek_ocr.layers.vision.layer_norm2d import LayerNorm2d
 from modelmeter.models.deepseek_ocr.layers.vision.patch_embed import PatchEmbed

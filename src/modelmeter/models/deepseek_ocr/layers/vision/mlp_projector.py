@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.layers.base import BaseLayer, Shape, token_shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.linear import Linear

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.core.cost import Operator
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.operators import attend
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.metrics.cost import Operator
 
 
 @frozen(kw_only=True, slots=False)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.conv2d import Conv2d, convolved_size

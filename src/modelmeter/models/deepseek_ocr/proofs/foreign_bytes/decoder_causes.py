@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelmeter.core.functions import Size, differs, divide
+from modelmeter.dimensions.functions import Size, differs, divide
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.verify.foreign_bytes.causes import (
     BFLOAT16,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelmeter.core.functions import Size, routed_reads
+from modelmeter.dimensions.functions import Size, routed_reads
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.verify.foreign_bytes.causes import (
     BFLOAT16,

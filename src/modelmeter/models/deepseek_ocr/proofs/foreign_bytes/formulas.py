@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.evaluate import Evaluator
-from modelmeter.core.functions import Size, bounded_routed_reads, ceil_div
+from modelmeter.dimensions.evaluate import Evaluator
+from modelmeter.dimensions.functions import Size, bounded_routed_reads, ceil_div
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import CountError
 from modelmeter.verify.foreign_bytes.causes import BFLOAT16

@@ -15,8 +15,8 @@ from modelmeter.backends.latex.printer import print_display, print_latex
 from modelmeter.backends.presentation.layout import Pieces, bracket, break_lines, end
 from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.backends.presentation.tree import Group, Line, Sign
-from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size, bounded_routed_reads
+from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size, bounded_routed_reads
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 from modelmeter.models.deepseek_ocr.proofs.foreign_bytes.expert_causes import TAKING_PART

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from modelmeter.core.functions import Size, ceil_div, differs, divide
+from modelmeter.dimensions.functions import Size, ceil_div, differs, divide
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.verify.foreign_bytes.alive import Alive, Snapshot, Snapshots

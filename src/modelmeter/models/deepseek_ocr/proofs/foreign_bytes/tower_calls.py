@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from modelmeter.core.functions import Size, ceil_div, differs, divide, equals, floor_div
+from modelmeter.dimensions.functions import Size, ceil_div, differs, divide, equals, floor_div
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.verify.foreign_bytes.causes import BFLOAT16, FLOAT32, INT64, Term, ours, scale, theirs

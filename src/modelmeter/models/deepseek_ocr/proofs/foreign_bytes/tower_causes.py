@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelmeter.core.functions import Size, ceil_div, differs, divide, equals, floor_div
+from modelmeter.dimensions.functions import Size, ceil_div, differs, divide, equals, floor_div
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.proofs.foreign_bytes.tower_calls import list_call, list_single_grids
 from modelmeter.verify.foreign_bytes.causes import BFLOAT16, FLOAT32, INT64, Term, make_cause, ours, scale, theirs

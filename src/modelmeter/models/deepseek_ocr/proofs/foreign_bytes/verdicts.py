@@ -9,7 +9,7 @@ from time import perf_counter
 import sympy
 
 from modelmeter.compiler import compile_model
-from modelmeter.core.metrics import PEAK
+from modelmeter.metrics.metric import PEAK
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.proofs.foreign_bytes.cases import Case, record_cases
 from modelmeter.models.deepseek_ocr.proofs.foreign_bytes.formulas import FormulaValues

@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.compiler import compile_model
-from modelmeter.core.evaluate import evaluate
+from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.proofs.other_counters.stages import build_stages, stages_without_data
 from modelmeter.models.deepseek_ocr.workload import Workload

@@ -7,8 +7,8 @@ the traffic of matrix products, convolutions, attention and look-ups.
 
 from __future__ import annotations
 
-from modelmeter.core.cost import Operator, Work
-from modelmeter.core.operator_table import UNFUSED_OPERATORS
+from modelmeter.metrics.cost import Operator, Work
+from modelmeter.metrics.operator_table import UNFUSED_OPERATORS
 
 
 def keep_unfused(operator: Operator) -> Work:

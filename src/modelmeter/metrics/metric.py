@@ -59,7 +59,7 @@ METRICS: Final[tuple[MetricName, ...]] = (
 )
 
 FUSED_IO: Final[FusedMetric] = "fused_io_bytes"
-"""A flow, as ``io_bytes`` is, but no field of a cost: these are of all operators. See :mod:`modelmeter.core.fusion`."""
+"""A flow, as ``io_bytes`` is, but no field of a cost: these are of all operators (:mod:`modelmeter.metrics.fusion`)."""
 
 PEAK: Final[PeakMetric] = "peak_activation_bytes"
 """Of the operators of a stage, the largest; so it does not add up, and is no field of a cost."""

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import sympy
 
-from modelmeter.core.functions import IntegerFunction, RoutedReads, Size, expected_routed_reads
+from modelmeter.dimensions.functions import IntegerFunction, RoutedReads, Size, expected_routed_reads
 from modelmeter.support.errors import FormulaError
 
 RoutedReadsRule = Callable[[int, int, int, int], int]
@@ -29,8 +29,8 @@ def evaluate(
     values
         The value of every symbol in it, by name; more names do no harm.
     routed_reads
-        What :class:`~modelmeter.core.functions.RoutedReads` stands for; the other rule is
-        :func:`~modelmeter.core.functions.bounded_routed_reads`.
+        What :class:`~modelmeter.dimensions.functions.RoutedReads` stands for; the other rule is
+        :func:`~modelmeter.dimensions.functions.bounded_routed_reads`.
 
     Raises
     ------

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import sympy
 
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 
 
 def add_sizes(sizes: Iterable[Size]) -> Size:

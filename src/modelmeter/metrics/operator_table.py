@@ -11,7 +11,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from modelmeter.core.functions import Size
+from modelmeter.dimensions.functions import Size
 from modelmeter.support.errors import FormulaError
 
 Basis = Literal["input", "output", "score", "values"]
@@ -202,6 +202,6 @@ def vector_flops(operator: str, elements: Size) -> Size:
         raise FormulaError(
             "the table has no weight for this operator",
             found=operator,
-            remedy="add it to modelmeter.core.operator_table",
+            remedy="add it to modelmeter.metrics.operator_table",
         )
     return weight.flops * elements

@@ -10,10 +10,10 @@ from typing import Any, Final
 import sympy
 from attrs import asdict, evolve, field, fields, frozen
 
-from modelmeter.core import symbols
-from modelmeter.core.functions import Size
-from modelmeter.core.metrics import METRICS, MetricName
-from modelmeter.core.sums import add_size, add_sizes, bits_to_bytes, multiply_size
+from modelmeter.dimensions import symbols
+from modelmeter.dimensions.functions import Size
+from modelmeter.dimensions.sums import add_size, add_sizes, bits_to_bytes, multiply_size
+from modelmeter.metrics.metric import METRICS, MetricName
 
 INDEX_BITS = 64
 """Token ids, positions and expert numbers are 64-bit integers in PyTorch, whatever the activations are."""

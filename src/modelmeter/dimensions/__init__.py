@@ -1,0 +1,1 @@
+"""The sizes of every formula: their names and symbols, integer functions, rules between them, and their evaluation."""

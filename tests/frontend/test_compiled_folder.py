@@ -237,6 +237,12 @@ def test_an_installed_package_is_never_replaced(copy: Path) -> None:
         open_folder((copy / PACKAGE).rename(copy / "deepseek_ocr_costs"))
 
 
+def test_the_folder_itself_may_be_on_the_path(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(copy))
+    assert open_folder(copy) == NAME
+    assert __import__(PACKAGE).prefill_tensor_core_flops(seq_len=41) == count_prefill(41)
+
+
 def test_a_package_that_was_imported_unchecked_is_named(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(copy))
     __import__(PACKAGE)

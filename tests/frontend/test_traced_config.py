@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import modelmeter
 from modelmeter.frontend.configs.sources import describe_choice, is_traced
 from modelmeter.support.errors import ArchitectureError, ModelMeterError
 from modelmeter.support.suggestions import UnknownNameError
@@ -205,3 +207,12 @@ def test_a_name_wins_over_a_folder_of_this_name(tmp_path: Path, monkeypatch: pyt
     for name in ("llama", "gemma3_text", "llama-3.1-8b", "deepseek-ocr"):
         assert describe_choice(name) == f"{name} stands for the model of this name; the folder is ./{name}"
     assert [describe_choice(name) for name in ("./llama", "mine", "qwen3")] == ["", "", ""]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"model_type": "llama", '])
+def test_a_folder_whose_config_is_no_object_names_the_file(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(text, encoding="utf-8")
+    assert is_traced(tmp_path)
+    with pytest.raises(ArchitectureError, match=re.escape(str(file))):
+        modelmeter.compile(tmp_path)

@@ -135,6 +135,7 @@ def compile_source(
     if name is not None:
         check_name(name)
     path = find_config(source)
+    choice = describe_choice(source)  # before the model that is compiled has this name
     quantised = False
     if os.path.isfile(path):
         fields = read_fields(path)
@@ -154,6 +155,7 @@ def compile_source(
         if not check:  # now, and not after a minute of traces
             refuse_other_models(folder, name_package(title))
         from modelmeter.frontend.compile import compile_config
+        from modelmeter.frontend.eager_attention import EAGER_ATTENTION
         from modelmeter.frontend.left_out import LEFT_OUT
     from modelmeter.compiler import list_targets
 
@@ -170,7 +172,7 @@ def compile_source(
         else:
             refuse_foreign_files(files, folder)
             write_files(files, folder)
-    lines = [describe_files(files, folder, "current" if check else "written"), *filter(None, [describe_choice(source)])]
+    lines = [describe_files(files, folder, "current" if check else "written"), *filter(None, [choice])]
     if compilation.assumed:
         unsaid = ", ".join(f"{key} = {value}" for key, value in compilation.assumed.items())
         lines.append(f"the config does not say, so that the defaults of {compilation.traced.model_type} hold: {unsaid}")
@@ -186,8 +188,8 @@ def compile_source(
     lines += [
         f"{stage.name} is refused: {stage.reason}; so there is no request" for stage in compilation.traced.refused
     ]
-    if LEFT_OUT in compilation.traced.conventions:
-        lines.append(compilation.traced.conventions[LEFT_OUT].replace("``", ""))
+    conventions = compilation.traced.conventions
+    lines += [conventions[rule].replace("``", "") for rule in (EAGER_ATTENTION, LEFT_OUT) if rule in conventions]
     if compilation.traced.general_refused:
         lines.append(f"no sizes of the architecture in general: {compilation.traced.general_refused}")
     if compilation.traced.training_refused:

@@ -29,6 +29,7 @@ from modelmeter.frontend.definition import (
     make_vision_dimensions,
     make_vision_stage,
 )
+from modelmeter.frontend.eager_attention import describe_eager_attention
 from modelmeter.frontend.experts import describe_experts
 from modelmeter.frontend.left_out import describe_left_out
 from modelmeter.frontend.modules import (
@@ -142,6 +143,7 @@ def trace_model(
         longest_context=longest,
         conventions={
             **({} if card is None or tower is None else describe_images(card.remarks)),
+            **describe_eager_attention(model.config),
             **describe_experts(learned),
             **describe_windows(windows),
             **describe_chunks(chunks),

@@ -281,7 +281,7 @@ def define_model(traced: TracedModel) -> Model:
             *(() if form is None else form.rules),
         ),
         description=f"``{traced.class_name}`` of transformers",
-        workload_words=f"a prompt of {DEFAULT_PROMPT} tokens and as many new ones",
+        workload_words="a prompt of {seq_len} tokens and {max_new_tokens} new ones".format(**traced.default_workload),
         conventions={
             **CONVENTIONS,
             **traced.conventions,

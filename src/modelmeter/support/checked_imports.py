@@ -117,7 +117,10 @@ def install_finder(finder: CheckedFinder) -> None:
             "the package was imported before its model was loaded", place=str(finder.folder), found=finder.package,
             remedy="load the model first, in a new process: then the import is of files that were compared",
         )  # fmt: skip
-    if imported is not None or (not others and find_spec(finder.package) is not None):
+    beside = None if imported is not None or others else find_spec(finder.package)
+    # The folder itself may be on the path.
+    is_other = beside is not None and Path(beside.origin or "").parent.resolve() != finder.folder.resolve()
+    if imported is not None or is_other:
         raise DigestError(
             "another package has this name", place=str(finder.folder), found=finder.package,
             remedy="compile the model with another --name",

@@ -18,7 +18,8 @@ from modelmeter.support.strict_json import parse_object
 def is_traced(source: str | os.PathLike[str] | Mapping[str, Any]) -> bool:
     """Tell whether a source is to be traced: no registered model, and no config of a registered family.
 
-    Of a file that is no JSON object, the answer is no: whoever reads configs says what is wrong.
+    Of a file that is no JSON object, the answer is no, and of the config of a folder yes: whoever reads it says what is
+    wrong.
     """
     if isinstance(source, Mapping):
         return True
@@ -28,7 +29,7 @@ def is_traced(source: str | os.PathLike[str] | Mapping[str, Any]) -> bool:
     try:
         model_type = parse_object(read_text(path)).get("model_type")
     except (OSError, ValueError):
-        return False
+        return path != os.fspath(source)
     return not isinstance(model_type, str) or not is_of_a_family(model_type)
 
 

@@ -253,7 +253,8 @@ class Lift:
             except CountError:
                 continue
         raise CountError(
-            "a count is no polynomial of degree one in each size", place=place, found=", ".join(names),
+            "a count is no polynomial of degree one in each size", place=place,
+            found=", ".join(names) or "another number in each small config",
         )  # fmt: skip
 
     def _interpolate(self, key: Key, names: Sequence[str], degree: int) -> Interpolation:

@@ -279,7 +279,7 @@ def test_a_card_is_compiled_and_used_until_everything_is_printed(tiny: Path, mon
         return made[0]
 
     forget_package()
-    monkeypatch.setattr("modelmeter.frontend.cards.shipped.CARDS", {**CARDS, TINY: None})
+    monkeypatch.setattr("modelmeter.frontend.cards.shipped.CARDS", {**CARDS, TINY: CARDS["smolvlm2-2.2b"]})
     monkeypatch.setattr("llm_perf_opt.commands.compare._compile", compile_card)
     found = json.loads(run("deepseek-ocr@tiny", TINY, "--page", "853x1201", "--output-tokens", "3", "--json"))
     assert found["pages"][1]["work"]["image_tokens"]["value"] == 43 * 30

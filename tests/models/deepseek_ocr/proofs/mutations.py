@@ -105,7 +105,7 @@ class Mutant:
         with (
             patch.object(layer_class, self.statement, property(damaged) if state is not original else damaged),
             # Layers that were there before must not remember what they stated then.
-            patch.object(BaseLayer, "_own_operators", property(lambda layer: tuple(layer.operators()))),
+            patch.object(BaseLayer, "own_operators", property(lambda layer: tuple(layer.operators()))),
         ):
             yield
 

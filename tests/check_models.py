@@ -104,7 +104,7 @@ def try_model(model_type: str) -> tuple[str, str]:
         return FAILED, f"{type(error).__name__}: {_shorten(error)}"
     if compiled.traced.refused:
         stages = ", ".join(compiled.traced.runs)
-        refused = "; ".join(f"{each.name} is refused: {each.reason}" for each in compiled.traced.refused)
+        refused = "; ".join(f"{stage} is refused: {reason}" for stage, reason in compiled.traced.refused.items())
         return PARTLY, f"{stages} exact, {max(each.modules for each in compiled.checked)} modules; {refused}"
     return EXACT, f"{max(each.modules for each in compiled.checked)} modules"
 

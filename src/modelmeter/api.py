@@ -12,7 +12,7 @@ import sympy
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.dimensions.functions import INTEGER_FUNCTIONS
 from modelmeter.frontend.compiled_folder import is_folder, open_folder
-from modelmeter.frontend.configs.sources import is_traced
+from modelmeter.frontend.configs.sources import find_config, is_traced
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.model.registry import DEFAULT, find_model, list_models
 from modelmeter.support.errors import ArchitectureError
@@ -136,7 +136,7 @@ def compile(  # the name of what it does; see DESIGN
         ):
             from modelmeter.frontend.compile import compile_config
         return compile_config(source, name=name, general=general, training=training).compiled
-    path = Path(cast("str | os.PathLike[str]", source))
+    path = Path(find_config(cast("str | os.PathLike[str]", source)))
     is_file = path.suffix == ".json" or (path.exists() and source not in list_models())
     definition = find_model(DEFAULT if is_file else str(source))
     if is_file and definition.read_config is None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from compiled_llama import forget, refuse, run
 
-from modelmeter.model.refused_stages import RefusedStage, explain_refusal
+from modelmeter.model.refused_stages import explain_refusal
 from modelmeter.support.errors import CountError, UnpricedOperatorError
 
 DELTA: dict[str, Any] = {
@@ -238,11 +238,11 @@ def test_a_model_of_which_nothing_is_left_is_refused(monkeypatch: pytest.MonkeyP
 
 
 def test_only_the_stage_and_what_is_made_of_it_are_explained() -> None:
-    refused = [RefusedStage(name="prefill", reason="a.b runs aten.c, which has no price")]
+    refused = {"prefill": "a.b runs aten.c, which has no price"}
     stages = ("vision", "decode")
     assert explain_refusal("prefill", refused, stages) == (
         "prefill of this model is refused: a.b runs aten.c, which has no price; ask for vision or decode"
     )
     assert explain_refusal("request_io_bytes", refused, stages).startswith("a request has a prefill, which is refused")
     assert not explain_refusal("decode", refused, stages)
-    assert not explain_refusal("request", [], stages)
+    assert not explain_refusal("request", {}, stages)

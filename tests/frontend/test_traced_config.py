@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 import modelmeter
+from llm_perf_opt.commands.compile_traced import name_family
 from modelmeter.frontend.configs.sources import describe_choice, is_traced
+from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import ArchitectureError, ModelMeterError
 from modelmeter.support.suggestions import UnknownNameError
 
@@ -214,5 +216,14 @@ def test_a_folder_whose_config_is_no_object_names_the_file(text: str, tmp_path: 
     file = tmp_path / "config.json"
     file.write_text(text, encoding="utf-8")
     assert is_traced(tmp_path)
+    with pytest.raises(ArchitectureError, match=re.escape(str(file))):
+        modelmeter.compile(tmp_path)
+
+
+def test_the_folder_of_a_registered_family_stands_for_its_config(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"model_type": "deepseek_vl_v2"}), encoding="utf-8")
+    assert not is_traced(tmp_path)
+    assert name_family(str(tmp_path), DEFAULT, None) == (DEFAULT, file)
     with pytest.raises(ArchitectureError, match=re.escape(str(file))):
         modelmeter.compile(tmp_path)

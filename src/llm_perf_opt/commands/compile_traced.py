@@ -105,7 +105,7 @@ def name_family(source: str | None, model: str, config: Path | None) -> tuple[st
         return source, config
     if config is not None:
         raise SourceError("two configs are named", place="--config", expected=source, found=config)
-    return model, Path(source)
+    return model, Path(find_config(source))
 
 
 def compile_source(
@@ -186,7 +186,7 @@ def compile_source(
             "16 by default"
         )
     lines += [
-        f"{stage.name} is refused: {stage.reason}; so there is no request" for stage in compilation.traced.refused
+        f"{stage} is refused: {reason}; so there is no request" for stage, reason in compilation.traced.refused.items()
     ]
     conventions = compilation.traced.conventions
     lines += [conventions[rule].replace("``", "") for rule in (EAGER_ATTENTION, LEFT_OUT) if rule in conventions]
@@ -230,6 +230,6 @@ def list_files(compilation: TracedCompilation, targets: Collection[str] | None =
             files, name=definition.name, title=traced.title, package=package, stages=definition.stage_names,
             workload=traced.default_workload, page_rule=compilation.page_rule,
             max_position_embeddings=compilation.max_position_embeddings,
-            refused={stage.name: stage.reason for stage in traced.refused},
+            refused=traced.refused,
         )  # fmt: skip
     return files

@@ -12,7 +12,7 @@ from modelmeter.dimensions.symbols import Dimensions
 from modelmeter.evaluators.signature import Derivation
 from modelmeter.metrics.cost import Cost
 from modelmeter.model.definition import DerivedSize
-from modelmeter.model.refused_stages import RefusedStage, explain_refusal
+from modelmeter.model.refused_stages import explain_refusal
 from modelmeter.model.stages import REQUEST, TRAINING_STEP, Stage, TrainingStep
 
 REQUEST_WORDS = "all stages, one after the other"
@@ -120,7 +120,7 @@ class PackageSpec:
     server_steps: Mapping[str, Cost] = field(factory=dict)
     pairs: Mapping[str, tuple[str, str]] = field(factory=dict)
     routes_experts: bool = False
-    refused: tuple[RefusedStage, ...] = ()
+    refused: Mapping[str, str] = field(factory=dict)
 
     @property
     def stage_words(self) -> dict[str, str]:
@@ -136,7 +136,7 @@ class PackageSpec:
 
     def explain_refusals(self) -> dict[str, str]:
         """Return why there is no such stage, or no such thing that is made of all stages, by name."""
-        names = [*(stage.name for stage in self.refused), REQUEST, TRAINING_STEP]
+        names = [*self.refused, REQUEST, TRAINING_STEP]
         stages = [stage.name for stage in self.stages]
         return {name: why for name in names if (why := explain_refusal(name, self.refused, stages))}
 

@@ -51,7 +51,6 @@ from modelmeter.frontend.traced_graph import find_whole_path, list_members, trac
 from modelmeter.frontend.tracing import Build, StageForward, trace_forward
 from modelmeter.frontend.vision import trace_vision
 from modelmeter.frontend.windows import TracedRegion, cut_windows, describe_windows, find_windows
-from modelmeter.model.refused_stages import RefusedStage
 from modelmeter.support.errors import CountError, UnpricedOperatorError
 
 Begin = Callable[[str], None]
@@ -94,7 +93,7 @@ def trace_model(
     shortest = find_shortest(() if shape is None else shape.states for shape in shapes)
     windows = find_windows(config)
 
-    def trace_stages(longest: int | None, chunks: Chunks) -> tuple[dict[str, TracedRun], tuple[RefusedStage, ...]]:
+    def trace_stages(longest: int | None, chunks: Chunks) -> tuple[dict[str, TracedRun], dict[str, str]]:
         found, refused = {}, {}
         full = cut_windows(windows, longest)
         for name, stage in list_stages(shapes).items():
@@ -108,10 +107,9 @@ def trace_model(
             found[name] = TracedRun(stage=TEXT_STAGES[name], forwards=forwards)
         if not found:
             raise next(iter(refused.values()))
-        return hold_parameters_once(found), tuple(
-            RefusedStage(name=name, reason=describe_unpriced(error, find_whole_path(error.path, depth)))
-            for name, error in refused.items()
-        )
+        return hold_parameters_once(found), {
+            name: describe_unpriced(error, find_whole_path(error.path, depth)) for name, error in refused.items()
+        }
 
     longest, (chunks, (traced_text, refused)) = trace_within(
         config,

@@ -70,7 +70,7 @@ class TracedCompilation:
             "model_type": self.traced.model_type,
             "class": self.traced.class_name,
             "assumed": dict(self.assumed),
-            **({"refused": list_refused(self.traced)} if self.traced.refused else {}),
+            **({"refused": dict(self.traced.refused)} if self.traced.refused else {}),
             "summary": " ".join(filter(None, (self.traced.checks, self.traced.training_checks))),
             "checks": [{**asdict(each), "seconds": round(each.seconds, 2)} for each in self.checked],
         }
@@ -177,17 +177,12 @@ def _compile_model(
     rule = None if card is None else PAGE_RULES.get(card.name)
     serving = make_serving(tuple(traced.runs), traced.default_workload)
     register_model(
-        compiled.definition, beside=list_beside(serving, rule, positions, list_refused(traced), tuple(traced.runs))
+        compiled.definition, beside=list_beside(serving, rule, positions, traced.refused, tuple(traced.runs))
     )
     return TracedCompilation(
         compiled=compiled.make_all(), traced=traced, checked=tuple(checked), page_rule=rule,
         assumed=read.assumed, max_position_embeddings=positions, tower=card if card and card.tower else None,
     )  # fmt: skip
-
-
-def list_refused(traced: TracedModel) -> dict[str, str]:
-    """Return the reason for each stage that is refused, by name."""
-    return {stage.name: stage.reason for stage in traced.refused}
 
 
 def find_positions(config: Any) -> int | None:

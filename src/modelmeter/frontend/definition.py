@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from typing import ClassVar, Final
 
@@ -25,7 +25,6 @@ from modelmeter.metrics.cost import Elements
 from modelmeter.model.definition import Derivation, DerivedSize, Model
 from modelmeter.model.loop import Loop
 from modelmeter.model.presentation import Checks
-from modelmeter.model.refused_stages import RefusedStage
 from modelmeter.model.stages import Stage
 
 VISION, PREFILL, DECODE = "vision", "prefill", "decode"
@@ -75,11 +74,11 @@ def hold_parameters_once(runs: Mapping[str, TracedRun]) -> dict[str, TracedRun]:
     }
 
 
-def describe_refused(refused: Sequence[RefusedStage], stages: Collection[str]) -> dict[str, str]:
+def describe_refused(refused: Mapping[str, str], stages: Collection[str]) -> dict[str, str]:
     """Return the counting rule that names the stages that are refused, if any are."""
     if not refused:
         return {}
-    named = " ".join(f"``{stage.name}`` is refused: {stage.reason}." for stage in refused)
+    named = " ".join(f"``{name}`` is refused: {reason}." for name, reason in refused.items())
     return {
         REFUSED_RULE: f"{named} So the model has no request and no training step, which have it, too; its other stages "
         f"are as of any model: {', '.join(f'``{name}``' for name in stages)}."

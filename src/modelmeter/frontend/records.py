@@ -13,7 +13,6 @@ from modelmeter.dimensions.symbols import Dimensions
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import Shape
 from modelmeter.metrics.cost import Elements, Operator
-from modelmeter.model.refused_stages import RefusedStage
 from modelmeter.model.stages import Stage
 
 
@@ -275,7 +274,7 @@ class TracedModel:
     training: TracedRun | None = None
     training_refused: str = ""
     training_checks: str = ""
-    refused: tuple[RefusedStage, ...] = ()
+    refused: Mapping[str, str] = field(factory=dict)
 
 
 def describe_sizes(sizes: Mapping[str, int]) -> str:

@@ -18,7 +18,6 @@ from modelmeter.metrics.cost import Cost, Elements
 from modelmeter.model.loop import Loop
 from modelmeter.model.naming import choose_name
 from modelmeter.model.presentation import Abbreviation, Checks, Repetition
-from modelmeter.model.refused_stages import RefusedStage
 from modelmeter.model.stages import REQUEST, TRAINING_STEP, Stage, TrainingStep
 
 
@@ -174,7 +173,7 @@ class Model:
     read_architecture: Callable[[ModuleGraph], Architecture]
     default_workload: Callable[[], dict[str, int]]
     trace: Callable[[Any], ModuleGraph]
-    refused: tuple[RefusedStage, ...] = ()
+    refused: Mapping[str, str] = field(factory=dict)
     loop: Loop | None = None
     training: TrainingStep | None = None
     rules: tuple[Rule, ...] = ()

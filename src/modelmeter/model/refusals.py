@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from modelmeter.model.refused_stages import RefusedStage, refuse_stage
+from modelmeter.model.refused_stages import refuse_stage
 from modelmeter.model.registry import find_beside
 
 MODULE: Final = "refused_stages"
@@ -26,5 +26,4 @@ def refuse_stage_of(model: str, name: str) -> None:
     """
     found = find_beside(model, MODULE, REFUSED_STAGES)
     if found is not None:
-        refused = [RefusedStage(name=stage, reason=reason) for stage, reason in found.items()]
-        refuse_stage(name, refused, find_beside(model, MODULE, STAGES))
+        refuse_stage(name, found, find_beside(model, MODULE, STAGES))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Final
-
-from attrs import frozen
 
 from modelmeter.support.suggestions import UnknownNameError
 
@@ -18,23 +16,7 @@ class RefusedStageError(UnknownNameError):
     """A stage was asked for that a model lacks, since nothing says what a part of it costs."""
 
 
-@frozen(kw_only=True)
-class RefusedStage:
-    """A stage that a model lacks.
-
-    Parameters
-    ----------
-    name
-        Of the stage.
-    reason
-        What is in the way, as a clause: the module, the operator, and the line of code that calls it.
-    """
-
-    name: str
-    reason: str
-
-
-def explain_refusal(name: str, refused: Iterable[RefusedStage], stages: Collection[str]) -> str:
+def explain_refusal(name: str, refused: Mapping[str, str], stages: Collection[str]) -> str:
     """Return why there is no ``name``, and what can be asked for instead, in one line.
 
     Parameters
@@ -42,7 +24,8 @@ def explain_refusal(name: str, refused: Iterable[RefusedStage], stages: Collecti
     name
         A stage, what is made of all stages, or one metric of these, as ``prefill_io_bytes``.
     refused
-        The stages that the model lacks.
+        What is in the way of each stage that the model lacks, by name, as a clause: the module, the operator, and the
+        line of code that calls it.
     stages
         Those that it has.
 
@@ -52,16 +35,16 @@ def explain_refusal(name: str, refused: Iterable[RefusedStage], stages: Collecti
         Nothing if the name is of none of these.
     """
     instead = f"ask for {' or '.join(stages)}"
-    for stage in refused:
-        if name == stage.name or name.startswith(f"{stage.name}_"):
-            return f"{stage.name} of this model is refused: {stage.reason}; {instead}"
+    for stage, reason in refused.items():
+        if name == stage or name.startswith(f"{stage}_"):
+            return f"{stage} of this model is refused: {reason}; {instead}"
         for whole, words in _MADE_OF_ALL.items():
             if name == whole or name.startswith(f"{whole}_"):
-                return f"{words} has a {stage.name}, which is refused for this model: {stage.reason}; {instead}"
+                return f"{words} has a {stage}, which is refused for this model: {reason}; {instead}"
     return ""
 
 
-def refuse_stage(name: str, refused: Iterable[RefusedStage], stages: Collection[str]) -> None:
+def refuse_stage(name: str, refused: Mapping[str, str], stages: Collection[str]) -> None:
     """Refuse a stage that a model lacks, and what is made of it; let any other name pass.
 
     Raises

@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 from modelmeter.dimensions.symbols import Dimension, define_sizes
 from modelmeter.frontend.cards.page_rules import PAGE_RULES
-from modelmeter.model.refused_stages import RefusedStage, refuse_stage
+from modelmeter.model.refused_stages import refuse_stage
 
 BATCH_SIZE: Final = "batch_size"
 """Prompts side by side, each with its images."""
@@ -174,8 +174,7 @@ class Card:
         RefusedStageError
             With the reason.
         """
-        refused = [RefusedStage(name=stage, reason=reason) for stage, reason in self.refused.items()]
-        refuse_stage(name, refused, self.stages)
+        refuse_stage(name, self.refused, self.stages)
 
     def describe(self) -> Iterator[str]:
         """Yield the lines that list it: its stages, those that are refused and why, its pages, and what is left out."""

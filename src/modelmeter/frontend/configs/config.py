@@ -184,9 +184,6 @@ def _check_config(config: PreTrainedConfig, fields: Mapping[str, Any], place: st
     section: Mapping[str, Any] = next((value for key, value in fields.items() if vars(config).get(key) is text), {})
     check_sizes(text, fields if text is config else section, place)
     heads, width = getattr(text, "num_attention_heads", None), getattr(text, "hidden_size", None)
-    try:
+    is_own = are_defaults(type(text), {"hidden_size": width, "num_attention_heads": heads})
+    if getattr(text, "head_dim", None) is None and not is_own:
         check_width(width, heads, place)
-    except ArchitectureError:
-        is_own = are_defaults(type(text), {"hidden_size": width, "num_attention_heads": heads})
-        if getattr(text, "head_dim", None) is None and not is_own:
-            raise

@@ -9,8 +9,9 @@ from ._array_runtime import Engine, SizeLike, evaluate
 from ._operations import Array
 from ._plan import Overflow
 from ._program import check_names, describe_routing, sizes_of
+from ._refused import check_stage
 from ._rows import list_operators
-from ._runtime import CostError, is_fraction, show
+from ._runtime import is_fraction, show
 from .breakdown import OPERATORS, STATES
 
 __all__ = ["OperatorCost", "StateCost", "operators", "states"]
@@ -84,8 +85,7 @@ def _evaluate(
     overflow: Overflow,
     engine: Engine,
 ) -> list[tuple[Any, ...]]:
-    if stage not in keys:
-        raise CostError(f"there is no stage {show(stage)}, only {', '.join(keys)}")
+    check_stage(stage, keys)
     function = f"breakdown.{stage}_{kind}"
     known = sizes_of(function)
     check_names(f"{stage}_{kind}", sizes, known, describe_routing(function))

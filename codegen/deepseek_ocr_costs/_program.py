@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from ._formulas import COSTS, HOLDERS, REFUSED
+from ._formulas import HOLDERS
 from ._polynomials import Call, Monomial, Space, Value, terms_of
 from ._reading import read
+from ._refused import check_stage
 from ._runtime import Cost, CostError, is_fraction
 from ._sizes import Size
 from ._symbolic import apply, ceil_div, enforce, settle
@@ -145,12 +146,6 @@ def _take_out(
             terms = {monomial: coefficient for monomial, coefficient in {**terms, **shared}.items() if coefficient}
             parts.append(place)
     return parts, terms
-
-
-def check_stage(stage: str) -> None:
-    """Raise an error unless ``stage`` has a cost."""
-    if stage not in COSTS:
-        raise CostError(REFUSED.get(stage) or f"there is no stage {stage!r}: there are {', '.join(COSTS)}")
 
 
 def find_formulas(stage: str, metric: str | None) -> tuple[str, slice]:

@@ -8,9 +8,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from ._formulas import REFUSED
+from ._refused import check_stage
 from ._rows import Module, OperatorCost, StateCost, make_operators, make_states, read_outline
-from ._runtime import Bits, CostError, check_size, routed_reads, show, too_large
+from ._runtime import Bits, check_size, routed_reads, too_large
 from ._source import check
 
 __all__ = [
@@ -1022,8 +1022,7 @@ def operators(stage: str, **sizes: Any) -> tuple[OperatorCost, ...]:
     CostError
         If there is no such stage, or as that function.
     """
-    if stage not in _OPERATORS:
-        raise CostError(REFUSED.get(stage) or f"there is no stage {show(stage)}, only {', '.join(_OPERATORS)}")
+    check_stage(stage, _OPERATORS)
     return _OPERATORS[stage](**sizes)
 
 
@@ -1035,6 +1034,5 @@ def states(stage: str, **sizes: Any) -> tuple[StateCost, ...]:
     CostError
         If there is no such stage, or as that function.
     """
-    if stage not in _STATES:
-        raise CostError(REFUSED.get(stage) or f"there is no stage {show(stage)}, only {', '.join(_STATES)}")
+    check_stage(stage, _STATES)
     return _STATES[stage](**sizes)

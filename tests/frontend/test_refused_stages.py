@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import subprocess
@@ -159,14 +160,35 @@ def test_the_package_says_why_wherever_it_is_asked(folder: Path) -> None:
     for asked in (
         costs.prefill, costs.request, costs.training_step, costs.prefill_io_bytes, costs.request_peak_activation_bytes,
         costs.general.prefill, lambda: costs.breakdown.operators("prefill"), lambda: costs.freeze("request"),
+        lambda: costs.breakdown.states("request"), costs.breakdown.prefill_operators, costs.breakdown.prefill_states,
+        lambda: costs.stages().request, lambda: costs.stages().prefill, lambda: costs.stages().training_step,
     ):  # fmt: skip
-        with pytest.raises(costs.CostError, match=f"has a prefill|prefill of this.*{LINE}"):
+        with pytest.raises(costs.CostError, match=rf"(has a prefill|prefill of this).*{OPERATOR}.*{LINE}\d+; ask for"):
             asked()
     pytest.importorskip("numpy")
-    for asked in (lambda: costs.arrays.prefill(seq_len=[2, 3]), lambda: costs.arrays.grid("request", seq_len=[2, 3])):
-        with pytest.raises(costs.CostError, match="prefill"):
+    for asked in (
+        lambda: costs.arrays.prefill(seq_len=[7, 9]), lambda: costs.arrays.grid("request", seq_len=[7, 9]),
+        lambda: costs.arrays.stages(seq_len=[7, 9]).request, lambda: costs.arrays.stages(seq_len=[7, 9]).prefill,
+        lambda: costs.arrays.breakdown.operators("prefill", seq_len=[7, 9]), costs.arrays.prefill_io_bytes,
+    ):  # fmt: skip
+        with pytest.raises(costs.CostError, match=rf"(has a prefill|prefill of this).*{OPERATOR}.*{LINE}\d+; ask for"):
             asked()
     assert costs.stages(seq_len=9).decode == costs.decode(seq_len=9)
+    assert "request" not in dir(costs.stages())
+
+
+def test_what_is_no_stage_is_an_ordinary_attribute_error(folder: Path) -> None:
+    run("eval", "decode", "--model", str(folder))
+    from llm_perf_opt.evaluators import load_costs
+
+    costs = load_costs(NAME)
+    pytest.importorskip("numpy")
+    for stages in (costs.stages(), costs.arrays.stages(seq_len=[7, 9])):
+        assert not hasattr(stages, "encode")
+        assert copy.copy(stages).decode is stages.decode  # asks for attributes that none has
+        with pytest.raises(AttributeError, match="'Stages' object has no attribute 'encode'"):
+            stages.encode  # noqa: B018  # reading it is the test
+    assert not hasattr(costs.breakdown, "encode_operators")
 
 
 def test_javascript_says_why(folder: Path, tmp_path: Path) -> None:
@@ -175,19 +197,21 @@ def test_javascript_says_why(folder: Path, tmp_path: Path) -> None:
     script = tmp_path / "ask.mjs"
     script.write_text(
         f'import * as costs from "{folder}/javascript/{PACKAGE}/index.mjs";\n'
-        "for (const f of [costs.prefill, costs.request, costs.prefill_io_bytes, costs.general.prefill]) {\n"
+        "const asked = [costs.prefill, costs.request, costs.prefill_io_bytes, costs.general.prefill,\n"
+        "  () => costs.stages({}).request, () => costs.stages({}).prefill];\n"
+        "for (const f of asked) {\n"
         '  try { f({}); console.log("nothing"); } catch (error) { console.log(error.name, error.message); }\n'
         "}\n"
         "console.log(costs.decode({ seq_len: 37n, decode_steps: 5n }).io_bytes);\n"
-        "console.log(Object.keys(costs.stages({})).join());\n"
+        "console.log(Object.keys(costs.stages({})).join(), costs.stages({}).encode, costs.stages.name);\n"
     )
     *refused, io_bytes, stages = subprocess.run(
         [node, str(script)], check=True, capture_output=True, text=True
     ).stdout.splitlines()
-    assert len(refused) == 4
-    assert all(line.startswith("CostError ") and OPERATOR in line for line in refused)
+    assert len(refused) == 6
+    assert all(line.startswith("CostError ") and f"{OPERATOR}, at {LINE}" in line for line in refused)
     assert io_bytes == f"{evaluate(folder, 'seq_len=37', 'decode_steps=5')['io_bytes']}n"
-    assert stages == "decode"
+    assert stages == "decode undefined stages"
 
 
 def test_pages_say_why_and_link_to_no_page_of_it(folder: Path) -> None:

@@ -169,7 +169,7 @@ def test_copies_are_the_same_function(costs: ModuleType, clone: Any) -> None:
 @pytest.mark.parametrize(
     ("stage", "arguments", "error", "message"),
     [
-        ("pretrain", {}, "CostError", "there is no stage 'pretrain': there are vision"),
+        ("pretrain", {}, "CostError", "there is no stage 'pretrain', only vision"),
         ("prefill", {"metric": "joules"}, "CostError", "there is no metric 'joules'"),
         ("training_step", {"metric": "peak_activation_bytes"}, "CostError", "there is no metric 'peak_activation_"),
         ("prefill", {"hidden_size": 5}, "TypeError", "prefill has no size 'hidden_size'"),

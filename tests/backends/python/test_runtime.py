@@ -113,7 +113,7 @@ def test_what_follows_from_sizes_that_are_given_is_checked() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"stage": "mortar"}, _runtime.CostError, "there is no stage 'mortar': there are bricks, gravel"),
+        ({"stage": "mortar"}, _runtime.CostError, "there is no stage 'mortar', only bricks, gravel"),
         ({"stage": "gravel", "metric": "joules"}, _runtime.CostError, "there is no metric 'joules'"),
         ({"stage": "gravel", "landings": 3}, TypeError, "gravel has no size 'landings': its sizes are steps"),
         ({"stage": "gravel", "steps": 0}, _runtime.CostError, "steps must be at least 1, not 0"),

@@ -160,14 +160,6 @@ export const stages = (names, hasRequest = true) => (parts) =>
     ...(hasRequest && { request: request(parts) }),
   });
 
-/** A function in the place of one that the model lacks: it says why. */
-export const refuse = (name, reason) => {
-  const refused = () => {
-    throw new CostError(reason);
-  };
-  return Object.defineProperty(refused, "name", { value: name });
-};
-
 /** The functions of one metric each and of fused_io_bytes, of specifications by name. */
 export function metricsOf(costs) {
   const found = {};

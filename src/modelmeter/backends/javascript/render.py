@@ -40,6 +40,8 @@ FOLDER: Final = "javascript"
 _HOME = Path(__file__).parent
 _HELPERS = ("CostError", "ceilDiv", "floorDiv", "largest", "routedReads", "triangular")
 _COPIED = ("runtime.mjs", "model.mjs")
+_REFUSED = "refused.mjs"
+"""What only models have that lack a stage."""
 
 
 @frozen(kw_only=True)
@@ -125,7 +127,10 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
                 for name, each in spec.derivations.items()
             ],
         ),
-        **{name: f"{_header(name)}\n{(_HOME / name).read_text(encoding='utf-8')}" for name in _COPIED},
+        **{
+            name: f"{_header(name)}\n{(_HOME / name).read_text(encoding='utf-8')}"
+            for name in (*_COPIED, *([_REFUSED] if spec.refused else []))
+        },
         **files,
     }
 

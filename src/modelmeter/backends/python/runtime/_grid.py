@@ -8,7 +8,8 @@ from ._array_runtime import Cost, SizeLike, as_size, evaluate
 from ._facts import PAIRS
 from ._operations import Array
 from ._plan import Overflow
-from ._program import check_names, check_stage, describe_routing, sizes_of
+from ._program import check_names, describe_routing, sizes_of
+from ._refused import check_stage
 from ._runtime import CostError
 
 

@@ -9,7 +9,7 @@ import sympy
 
 import modelmeter
 from modelmeter.frontend.definition import name_model
-from modelmeter.frontend.layers import name_evaluator
+from modelmeter.frontend.names_of_layers import name_evaluator
 from modelmeter.model.registry import list_models
 
 # 39 channels, 3 query heads and 1 key/value head of 14 channels, 59 channels in the MLP, 5 layers, 101 tokens.

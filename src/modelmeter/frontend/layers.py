@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -164,9 +163,3 @@ def scale_cast(traced: TracedOperator) -> Operator:
     if not traced.is_cast:
         return traced.operator
     return traced.operator.scale(WEIGHTS_ARE_CAST if traced.casts_weights else ACTIVATIONS_ARE_CAST)
-
-
-def name_evaluator(class_name: str) -> str:
-    """Return the name of a class in small letters: ``LlamaRMSNorm`` becomes ``llama_rms_norm``."""
-    parts = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", class_name)
-    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", parts).lower()

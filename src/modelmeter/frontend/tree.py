@@ -17,9 +17,9 @@ from modelmeter.frontend.layers import (
     TracedLayer,
     TracedList,
     TracedRoot,
-    name_evaluator,
     scale_cast,
 )
+from modelmeter.frontend.names_of_layers import explain_siblings, name_evaluator, name_siblings
 from modelmeter.frontend.records import (
     GeneralForm,
     TracedModel,
@@ -62,17 +62,16 @@ class LayerTrees:
         return {node.path: self._make_class(node, counts, taken) for node in nodes}
 
     def _make_class(self, node: ModuleNode, counts: Counter[str], taken: set[str]) -> type[TracedLayer]:
-        own, attribute = name_evaluator(node.class_name), node.path.rpartition(".")[2]
-        name = own if counts[node.class_name] == 1 else f"{own}_{''.join(c if c.isalnum() else '_' for c in attribute)}"
+        own = name_evaluator(node.class_name)
+        name = own if counts[node.class_name] == 1 else f"{own}_{name_siblings(node.members)}"
         numbered = next(
             each for each in chain([name], (f"{name}_{number}" for number in count(2))) if each not in taken
         )
         taken.add(numbered)
         base = TracedLayer if node.path else TracedRoot
-        doc = (
-            f"``{node.path or node.class_name}``, as its forward was traced: {self._describe_work(node)}. "
-            "Its sizes are those of the model."
-        )
+        which = explain_siblings(node.members)
+        where = f"``{node.path or node.class_name}``{f' ({which})' if which else ''}"
+        doc = f"{where}, as its forward was traced: {self._describe_work(node)}. Its sizes are those of the model."
         namespace = {"class_name": node.class_name, "evaluator_name": numbered, "__doc__": doc, "__module__": __name__}
         return type(node.class_name, (base,), namespace)
 

@@ -142,10 +142,22 @@ def test_it_is_not_compared(folder: Path) -> None:
     assert said.endswith("ask for vision or decode")
 
 
-def test_studies_are_left_out_by_name(folder: Path) -> None:
-    said = " ".join(run("study", "precision", "--model", str(folder)).split())
-    assert said.startswith("precision is left out: a request has a prefill")
-    assert OPERATOR in said
+@pytest.mark.parametrize(
+    ("names", "begin"),
+    [
+        ((), "10 studies need a request: a request has a prefill"),  # those of any model; it has none of its own
+        (("precision",), "precision needs a request: a request has a prefill"),
+        (("cards", "precision", "--json"), "2 studies need a request: a request has a prefill"),
+    ],
+)
+def test_without_a_request_nothing_is_studied_and_the_reason_is_said_once(
+    folder: Path, tmp_path: Path, names: tuple[str, ...], begin: str
+) -> None:
+    said = refuse("study", *names, "--model", str(folder), "--out", str(tmp_path / "out"))
+    assert said.startswith(begin)
+    assert said.count(f"{OPERATOR}, at {LINE}") == 1
+    assert said.endswith("; ask for decode")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_package_says_why_wherever_it_is_asked(folder: Path) -> None:
@@ -222,6 +234,11 @@ def test_pages_say_why_and_link_to_no_page_of_it(folder: Path) -> None:
         assert "`prefill`" in pages[path]
         assert "aten.linalg_solve_triangular" in pages[path]
     assert not [path for path, text in pages.items() if "request.md" in text or "prefill.md" in text]
+
+
+def test_pages_of_layers_say_which_of_alike_ones_they_are(folder: Path) -> None:
+    decoders = {path.name for path in (folder / "formulas" / "layers").glob("qwen3_5_decoder_layer*.md")}
+    assert decoders == {"qwen3_5_decoder_layer_0.md", "qwen3_5_decoder_layer_1_to_2.md"}
 
 
 def test_a_site_of_it_has_no_calculator_and_says_why(folder: Path, tmp_path: Path) -> None:

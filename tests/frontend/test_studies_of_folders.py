@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from compiled_llama import run
+from compiled_llama import refuse, run
 
 pytest.importorskip("transformers")
 
@@ -19,3 +19,10 @@ def test_active_parameters_are_of_the_experts_that_a_token_chooses(experts: Path
 
 def test_batches_of_experts_are_compared_where_reads_grow_with_the_tokens(experts: Path) -> None:
     assert "batch_size" in run("study", "batch-and-experts", "--model", str(experts))
+
+
+def test_studies_of_what_a_model_lacks_are_refused_where_nothing_else_is_asked_for(experts: Path) -> None:
+    said = refuse("study", "training", "--model", str(experts))
+    assert said.startswith("training is left out: ")
+    printed = run("study", "training", "rules-of-thumb", "--model", str(experts))
+    assert f"\n{said}\n" in printed

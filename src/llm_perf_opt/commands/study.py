@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +43,7 @@ def study(
     from llm_perf_opt.studies.folder import check_extras
     from llm_perf_opt.terminal import print_lines, show_progress
     from modelmeter.scaling.studies import find_study, list_studies, write_book
+    from modelmeter.support.suggestions import UnknownNameError
 
     if out is not None:
         check_extras()
@@ -58,6 +60,9 @@ def study(
         return
     with show_progress() as begin:
         book = write_book(compiled, cards, names=[each.id for each in chosen], begin=begin)
+        absent = _describe_left_out(book.left_out)
+        if not book.findings:
+            raise UnknownNameError("; ".join(absent))
         if out is not None:
             write_studies(out, render_files(book, cards, begin=begin))
     if as_json:
@@ -73,5 +78,16 @@ def study(
         for found in book.statements:
             print_lines(f"{found.id}\n  {found.sentence}")
     if not as_json:
-        for name, reason in book.left_out.items():
-            print_lines(f"{name} is left out: {reason}")
+        for line in absent:
+            print_lines(line)
+
+
+def _describe_left_out(left_out: Mapping[str, str]) -> list[str]:
+    """Return a line for each reason, with the studies that it leaves out."""
+    names: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        names.setdefault(reason, []).append(name)
+    return [
+        f"{', '.join(listed)} {'is' if len(listed) == 1 else 'are'} left out: {reason}"
+        for reason, listed in names.items()
+    ]

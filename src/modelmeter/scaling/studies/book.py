@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from modelmeter.model.refused_stages import explain_refusal
+from modelmeter.model.refused_stages import RefusedStageError, explain_refusal
 from modelmeter.model.stages import REQUEST
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.studies import (
@@ -70,15 +70,19 @@ def write_book(
     ------
     UnknownNameError
         If there is no study of a name.
+    RefusedStageError
+        If the model has no request, since it lacks a stage: then there is nothing to study.
     """
     chosen = [find_study(model, name) for name in dict.fromkeys(names)] or list_studies(model)
+    refusal = explain_refusal(REQUEST, model.definition.refused, model.stages)
+    if refusal:  # a study speaks of requests: what it says of single stages stands beside that
+        needing = f"{chosen[0].id} needs" if len(chosen) == 1 else f"{len(chosen)} studies need"
+        raise RefusedStageError(f"{needing} a request: {refusal}")
     subject = Subject(model, tuple(cards))
     findings: list[Findings] = []
     left_out: dict[str, str] = {}
     for study in chosen:
-        # A study speaks of requests: what it says of single stages stands beside that.
-        refusal = explain_refusal(REQUEST, model.definition.refused, model.stages)
-        reason = refusal or study.explain_absence(subject)
+        reason = study.explain_absence(subject)
         if reason is not None:
             left_out[study.id] = reason
             continue

@@ -134,10 +134,11 @@ def test_whoever_asks_is_told_why_in_one_line(folder: Path, arguments: tuple[str
 
 
 def test_it_is_not_compared(folder: Path) -> None:
-    said = refuse("compare", str(folder), "deepseek-ocr")
-    assert said.startswith("a request has a prefill")
+    said = refuse("compare", "deepseek-ocr", str(folder))
+    assert said.startswith(f"{NAME}: a request has a prefill")
     assert f"{OPERATOR}, at {LINE}" in said
-    said = refuse("compare", "minicpm-ocr", "deepseek-ocr")  # before anything is compiled
+    said = refuse("compare", "deepseek-ocr", "minicpm-ocr@any")  # before anything is compiled
+    assert said.startswith("minicpm-ocr: a request has a prefill")
     assert "aten.linalg_solve_triangular" in said
     assert said.endswith("ask for vision or decode")
 

@@ -135,6 +135,7 @@ def open_models(names: Sequence[str], begin: Callable[[str], None]) -> Iterator[
     UnknownNameError
         If one is neither a registered model, nor a folder, nor a model card; before anything is compiled.
     """
+    from llm_perf_opt.comparison.compare import naming
     from modelmeter.frontend.compiled_folder import is_folder, open_folder
     from modelmeter.model.registry import list_models
     from modelmeter.support.suggestions import unknown_name
@@ -150,13 +151,15 @@ def open_models(names: Sequence[str], begin: Callable[[str], None]) -> Iterator[
                 raise unknown_name(
                     "model", name, sorted({*known, *(card for card in CARDS if not CARDS[card].refused)})
                 )
-            CARDS[name].refuse_stage("request")
+            with naming(name):
+                CARDS[name].refuse_stage("request")
     with TemporaryDirectory(prefix="modelmeter-") if cards else nullcontext("") as scratch:
-        yield tuple(
-            f"{name if name in known else open_folder(name if name not in cards else _compile(name, scratch, begin))}"
-            f"{mode}"
-            for name, mode in parts
-        )
+        labels = []
+        for name, mode in parts:
+            with naming(name):
+                folder = _compile(name, scratch, begin) if name in cards else name
+                labels.append(f"{name if name in known else open_folder(folder)}{mode}")
+        yield tuple(labels)
 
 
 def _compile(name: str, scratch: str, begin: Callable[[str], None]) -> Path:

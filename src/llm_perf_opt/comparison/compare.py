@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -141,7 +142,8 @@ def compare_models(request: ComparisonRequest, begin: Callable[[str], object] = 
         here = []
         for label in request.models:
             begin(f"{label} on a page of {page[0]}x{page[1]} pixels")
-            here.append(_look(request, label, page))
+            with naming(label):
+                here.append(_look(request, label, page))
         begin("find the frontiers")
         frontiers += find_frontiers(page, [(row.label, row.mix.model.model, list_page_sizes(row.mix)) for row in here])
         begin("look for the frontiers of dollars")
@@ -150,6 +152,16 @@ def compare_models(request: ComparisonRequest, begin: Callable[[str], object] = 
     return Comparison(
         request=request, rows=tuple(rows), frontiers=tuple(frontiers), dollar_frontiers=tuple(dollar_frontiers)
     )
+
+
+@contextmanager
+def naming(label: str) -> Iterator[None]:
+    """Let what is refused of one of several models say which one it is."""
+    try:
+        yield
+    except ModelMeterError as error:
+        error.name_model(label)
+        raise
 
 
 def find_refusals(request: ComparisonRequest) -> dict[str, str]:

@@ -34,6 +34,17 @@ class ModelMeterError(Exception):
         self.remedy = remedy
         super().__init__(describe_problem(problem, place=place, expected=expected, found=found, remedy=remedy))
 
+    def name_model(self, model: str) -> None:
+        """Say first which model it is of, where several are asked; nothing, if the place says so already."""
+        if self.place.split(":")[0] == model:
+            return
+        self.place = f"{model}: {self.place}" if self.place else model
+        self.args = (
+            describe_problem(
+                self.problem, place=self.place, expected=self.expected, found=self.found, remedy=self.remedy
+            ),
+        )
+
 
 class ArchitectureError(ModelMeterError):
     """A model configuration is missing, damaged, contradictory or not one that the layers describe."""

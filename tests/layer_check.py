@@ -22,7 +22,7 @@ from modelmeter.metrics.cost import Cost, Elements, Work
 from modelmeter.metrics.metric import FLOWS, METRICS, MetricName
 from modelmeter.verify.counting import ForwardCount, count_forward
 from modelmeter.verify.dispatch import tensors_in
-from modelmeter.verify.operators import Cache
+from modelmeter.verify.tensor_kinds import Cache
 from modelmeter.verify.training import count_training_step
 
 # Pairwise different and odd, so that no kind of element can be counted for another, and bytes are fractions.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from modelmeter.metrics.cost import Elements
 from modelmeter.models.deepseek_ocr.reference_functions import list_offsets
 from modelmeter.support.errors import CountError
-from modelmeter.verify.operators import TensorKinds
+from modelmeter.verify.tensor_kinds import TensorKinds
 
 
 def test_what_is_float32_in_a_model_of_another_type_is_a_kind_of_its_own() -> None:

@@ -27,10 +27,11 @@ from modelmeter.frontend.modules import Depth, build_shallow, count_layers
 from modelmeter.frontend.records import TracedModel, describe_sizes
 from modelmeter.frontend.refusals import name_line
 from modelmeter.frontend.serving import list_beside, make_serving
-from modelmeter.frontend.text_stages import learn_cache, list_stages
+from modelmeter.frontend.text_stages import follow_stages, learn_stages
 from modelmeter.frontend.training.traced_step import add_training
 from modelmeter.frontend.vision import run_vision
 from modelmeter.model.registry import register_model
+from modelmeter.support.garbage import without_collection
 from modelmeter.verify.symbolic_trace import Forward
 
 POINTS = 3
@@ -149,6 +150,7 @@ def compile_card(
     )  # fmt: skip
 
 
+@without_collection()
 def _compile_model(
     read: ModelConfig,
     card: Card | None,
@@ -236,13 +238,15 @@ def _check_points(
     card: Card | None,
 ) -> list[Checked]:
     """Count all stages of a model: one of the traced depth, or the whole one."""
-    tower = card.tower if card else None
-    stages, layers = list_stages(learn_cache(model)), count_layers(model.config)
+    tower, layers = card.tower if card else None, count_layers(model.config)
+    if model is not depth.whole:  # whose loops over experts are those of the few layers
+        learn_stages(model)
+    prepare = follow_stages(model)
 
     def make(module: nn.Module, stage: str, sizes: Mapping[str, int]) -> Forward:
         if tower is not None and stage == VISION:
             return Forward(model=module, run=run_vision(module, tower, tower.add_up(sizes)))
-        return stages[stage].prepare(module, {**sizes, "cached": sizes["seq_len"] + sizes["decode_steps"] - 1})
+        return prepare(stage, {**sizes, "cached": sizes["seq_len"] + sizes["decode_steps"] - 1})
 
     peaks: Mapping[str, Peak] = compiled.peaks
     checked = []

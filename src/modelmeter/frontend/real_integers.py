@@ -10,17 +10,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from modelmeter.verify.dispatch import tensors_in
+from modelmeter.verify.plain_mode import PlainDispatchMode
 
 
-class RealIntegers(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+class RealIntegers(PlainDispatchMode):
     """Keeps new tensors of integers on the CPU, wherever they are asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # the same
 
     def __torch_dispatch__(self, func: Any, types: object, args: Any = (), kwargs: Any = None) -> Any:
         """Run ``func`` where its tensors are."""

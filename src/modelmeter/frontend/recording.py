@@ -18,8 +18,9 @@ from modelmeter.frontend.refusals import find_lines
 from modelmeter.metrics.cost import Elements
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, storage_key, tensors_in
-from modelmeter.verify.operators import Cache, CountedOperator, Kind, OperatorRecorder, count_stored
+from modelmeter.verify.operators import CountedOperator, OperatorRecorder, count_stored
 from modelmeter.verify.products import ProductCounter
+from modelmeter.verify.tensor_kinds import Cache, Kind
 
 Lines = tuple[tuple[str, int], ...]
 """Files and lines of code, the innermost first."""
@@ -53,7 +54,7 @@ class Recording:
     insertions
         What was noted, with a mere name among the operators in its place.
     lines
-        Of each operator, the lines of transformers that called it.
+        Of each operator, the lines of transformers that called it, if these were asked for.
     """
 
     operators: tuple[CountedOperator, ...]
@@ -70,7 +71,7 @@ _WATCHED: Final = 64
 """After so many operators it is looked whether there is any use in going on."""
 
 
-class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
+class ForwardRecorder(OperatorRecorder):
     """Records operators as its base does, and with them the lives of the storages, as an allocator sees them."""
 
     def __init__(
@@ -80,9 +81,12 @@ class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # tor
         flops: ProductCounter,
         given: Iterable[Tensor] = (),
         watch: Callable[[], None] = lambda: None,
+        *,
+        finds_lines: bool = False,
     ) -> None:
         super().__init__(model, cache, flops)
         self._watch = watch
+        self._finds_lines = finds_lines
         self.insertions: list[Insertion] = []
         self.lines: list[Lines] = []
         self.lives: list[Life] = []
@@ -112,13 +116,15 @@ class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # tor
         self.reserve([*operator.inputs, *operator.outputs])
         if operator.name == "_to_copy":
             self.copies[len(self.operators)] = self._find_life(operator.inputs[0]), self._find_life(operator.outputs[0])
-        self.lines.append(find_lines())
+        if self._finds_lines:
+            self.lines.append(find_lines())
         self.record(operator)
 
     def insert(self, noted: Noted, tokens: Any) -> None:
         """Take note of what runs here in the place of a module."""
         self.insertions.append(Insertion(place=len(self.operators), path=self.modules.path, noted=noted, tokens=tokens))
-        self.lines.append(find_lines())
+        if self._finds_lines:
+            self.lines.append(find_lines())
         self.operators.append(CountedOperator(path=self.modules.path, name="noted"))
 
     def cached_by_path(self, kind: Kind = "kv") -> dict[str, Any]:
@@ -172,10 +178,12 @@ def record_forward(
     cache: Cache = tuple,
     given: Iterable[Tensor] = (),
     watch: Callable[[], None] = lambda: None,
+    finds_lines: bool = False,
 ) -> Recording:
     """Run ``forward`` and record it; ``given`` are tensors of others, which are not among the live ones.
 
-    From time to time ``watch`` is called, which may end it with an error.
+    From time to time ``watch`` is called, which may end it with an error. The lines that call operators are looked for
+    only where ``finds_lines`` says so: that takes as long as to count them.
 
     Raises
     ------
@@ -183,7 +191,7 @@ def record_forward(
         When the forward does something that nothing accounts for.
     """
     flops = ProductCounter()
-    recorder = ForwardRecorder(model, cache, flops, given, watch)
+    recorder = ForwardRecorder(model, cache, flops, given, watch, finds_lines=finds_lines)
     NOTED.append(recorder)
     shapes: dict[str, list[tuple[Any, ...]]] = {}
     with (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -12,8 +12,9 @@ from modelmeter.frontend.definition import DECODE, PREFILL, TEXT_DIMENSIONS
 from modelmeter.frontend.experts import ExpertCosts, learn_experts
 from modelmeter.frontend.refusals import name_line
 from modelmeter.frontend.text_parts import CACHED
-from modelmeter.frontend.tracing import StageForward, prepare_decode, prepare_prefill
+from modelmeter.frontend.tracing import PrefillForward, StageForward, prepare_decode, prepare_prefill
 from modelmeter.support.errors import CountError
+from modelmeter.verify.symbolic_trace import Forward
 
 
 def learn_cache(model: nn.Module) -> tuple[CachedShape | None, ...]:
@@ -57,3 +58,23 @@ def list_stages(shapes: Sequence[CachedShape | None]) -> dict[str, StageForward]
             prepare=prepare_decode(shapes), sizes={"batch_size": symbol("batch_size"), "cached": CACHED}
         ),
     }
+
+
+def follow_stages(model: nn.Module) -> Callable[[str, Mapping[str, int]], Forward]:
+    """Return what makes the forward of a stage by its name and sizes, without a run of its own where it can be.
+
+    A decode begins with what the layers of ``model`` kept of the last prefill, which has run by then. If there was
+    none, that is learned from one at small sizes.
+    """
+    prefills: list[PrefillForward] = []
+    learned: list[tuple[CachedShape | None, ...]] = []
+
+    def prepare(stage: str, sizes: Mapping[str, int]) -> Forward:
+        if stage == PREFILL:
+            prefills[:] = [prepare_prefill(model, sizes)]
+            return prefills[0]
+        if not learned:
+            learned.append(prefills[0].read_shapes() if prefills else learn_cache(model))
+        return list_stages(learned[0])[stage].prepare(model, sizes)
+
+    return prepare

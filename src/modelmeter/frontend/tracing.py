@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from transformers.cache_utils import DynamicCache
 
 from modelmeter.dimensions.functions import Size
-from modelmeter.frontend.cache import CachedShape, fill_cache, list_tensors, make_cache, name_cache
+from modelmeter.frontend.cache import CachedShape, fill_cache, list_tensors, make_cache, name_cache, read_shapes
 from modelmeter.frontend.constants import FakeConstants, find_fake_mode
 from modelmeter.frontend.insertions import insert_noted
 from modelmeter.frontend.recording import Recording, record_forward
 from modelmeter.frontend.records import Lifetime, TracedForward, TracedOperator
 from modelmeter.frontend.refusals import name_line
 from modelmeter.graph.dtypes import default_dtype
-from modelmeter.metrics.cost import Operator
+from modelmeter.metrics.cost import Elements, Operator
 from modelmeter.verify.guards import GuardError, read_domain, refuse_pinned
 from modelmeter.verify.symbolic_trace import Forward, TorchSizes, make_sizes, read_size, symbolic_mode
 
@@ -64,12 +64,22 @@ class StageForward:
         return evolve(self, sizes=sizes, at={**self.at, symbol: 1})
 
 
-def prepare_prefill(model: nn.Module, sizes: Mapping[str, Any]) -> Forward:
+@frozen(kw_only=True)
+class PrefillForward(Forward):
+    """A prefill, and what returns what each layer keeps once it has run."""
+
+    read_shapes: Callable[[], tuple[CachedShape | None, ...]]
+
+
+def prepare_prefill(model: nn.Module, sizes: Mapping[str, Any]) -> PrefillForward:
     """Return the forward over a prompt with an empty cache, and logits of the last position."""
     tokens = torch.empty(sizes["batch_size"], sizes["seq_len"], dtype=torch.int64, device="meta")
     cache = make_cache(model)
 
-    return Forward(model=model, run=_call(model, tokens, cache), cache=lambda: list_tensors(cache))
+    return PrefillForward(
+        model=model, run=_call(model, tokens, cache), cache=lambda: list_tensors(cache),
+        read_shapes=lambda: read_shapes(cache),
+    )  # fmt: skip
 
 
 def _call(model: nn.Module, tokens: Tensor, cache: DynamicCache) -> Callable[[], object]:
@@ -178,6 +188,19 @@ def make_reader(names: Names) -> Callable[[Any], Size]:
     return read
 
 
+def _make_converter(read: Callable[[Any], Size]) -> Callable[[Elements], Elements]:
+    """Return what reads all numbers of elements, once for operators that share them."""
+    known: dict[int, tuple[Elements, Elements]] = {}
+
+    def convert(elements: Elements) -> Elements:
+        held = known.get(id(elements))
+        if held is None:  # what is read is held too, so that nothing else takes its place in memory
+            held = known[id(elements)] = elements, elements.convert(read)
+        return held[1]
+
+    return convert
+
+
 def read_recording(
     recording: Recording,
     names: Names,
@@ -186,6 +209,7 @@ def read_recording(
 ) -> TracedForward:
     """Return a recording in our symbols, with what was noted in its place."""
     read = make_reader(names)
+    convert = _make_converter(read)
     numbers = {id(life): number for number, life in enumerate(recording.lives)}
     forward = TracedForward(
         condition=condition,
@@ -197,15 +221,14 @@ def read_recording(
                     name=seen.name,
                     tensor_core_flops=read(seen.tensor_core_flops),
                     cuda_core_flops=read(seen.cuda_core_flops),
-                    reads=seen.reads.convert(read),
-                    writes=seen.writes.convert(read),
+                    reads=convert(seen.reads),
+                    writes=convert(seen.writes),
                 ),
             )
             for seen in recording.operators
         ),
         lifetimes=tuple(
-            Lifetime(elements=life.elements.convert(read), first=life.first, last=life.last or 0)
-            for life in recording.lives
+            Lifetime(elements=convert(life.elements), first=life.first, last=life.last or 0) for life in recording.lives
         ),
         kv_elements={path: read(size) for path, size in recording.cached_by_path.items()},
         state_elements={path: read(size) for path, size in recording.states_by_path.items()},

@@ -60,7 +60,7 @@ class VisionCount:
 
 def count_vision(model: nn.Module, tower: Tower, sizes: Mapping[str, int]) -> VisionCount:
     """Count one run of the vision stage."""
-    recording = record_forward(model, run_vision(model, tower, sizes))
+    recording = record_forward(model, run_vision(model, tower, sizes), finds_lines=True)
     forward = read_recording(recording, {})
     live = list_alive(forward)
     sums: dict[Key, dict[str, int]] = {}

@@ -57,7 +57,7 @@ class Attention:
     scores: int
 
 
-class BackwardCounter(DispatchFollower):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
+class BackwardCounter(DispatchFollower):
     """Counts the ATen operators of a backward, but for sums and for what ``attentions`` do.
 
     Raises

@@ -17,7 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.metrics.cost import Work
 from modelmeter.support.errors import CountError
-from modelmeter.verify.operators import Cache, CountedOperator, OperatorRecorder
+from modelmeter.verify.operators import CountedOperator, OperatorRecorder
+from modelmeter.verify.tensor_kinds import Cache
 
 
 @frozen(kw_only=True)

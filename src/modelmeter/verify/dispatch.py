@@ -16,7 +16,6 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from modelmeter.metrics.operator_table import (
@@ -28,8 +27,9 @@ from modelmeter.metrics.operator_table import (
     find_weight,
 )
 from modelmeter.support.errors import UnpricedOperatorError
-from modelmeter.verify.known_results import KnownResults
+from modelmeter.verify.known_results import Known, KnownResults
 from modelmeter.verify.module_calls import ModuleFollower
+from modelmeter.verify.plain_mode import PlainDispatchMode
 
 _NUMBERS: Final = (bool, int, float, torch.dtype, torch.device)
 """Types of arguments that hold no tensor: most are of these."""
@@ -72,12 +72,15 @@ class Dispatched:
         Its ATen name; in-place operators end in ``_``.
     inputs, outputs
         Its tensors, in the order of its arguments and of its results.
+    known
+        What is known of an operator that is given such tensors.
     """
 
     path: str
     name: str
     inputs: list[Tensor]
     outputs: list[Tensor]
+    known: Known | None = None
 
     @property
     def has_floats(self) -> bool:
@@ -85,7 +88,7 @@ class Dispatched:
         return any(tensor.is_floating_point() for tensor in (*self.inputs, *self.outputs))
 
 
-class DispatchFollower(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+class DispatchFollower(PlainDispatchMode):
     """Sees every operator of a forward that is neither a view nor a mere reservation of memory.
 
     Attention arrives whole only in inference mode. Where gradients are wanted, :meth:`follow_attention` keeps it whole.
@@ -105,7 +108,7 @@ class DispatchFollower(TorchDispatchMode):  # type: ignore[no-untyped-call]  # t
     """
 
     def __init__(self, model: nn.Module, known: KnownResults | None = None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # the same
+        super().__init__()
         self.modules = ModuleFollower(model)
         self.known = known
         self._in_attention = False
@@ -145,7 +148,12 @@ class DispatchFollower(TorchDispatchMode):  # type: ignore[no-untyped-call]  # t
         known = self.known
         result = finish(func(*args, **kwargs)) if known is None else known.run(func, args, kwargs, finish)
         inputs, outputs = tensors_in(args, kwargs), tensors_in(result)
-        self.note(Dispatched(path=self.modules.path, name=name, inputs=inputs, outputs=outputs))
+        self.note(
+            Dispatched(
+                path=self.modules.path, name=name, inputs=inputs, outputs=outputs,
+                known=None if known is None else known.last,
+            )
+        )  # fmt: skip
         return result
 
     @contextmanager

@@ -11,10 +11,11 @@ from functools import cache
 from typing import Any, Final
 
 import torch
-from attrs import frozen
+from attrs import field, frozen
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from modelmeter.verify.plain_mode import PlainDispatchMode
 
 _PLAIN: Final = (bool, int, float, str, torch.dtype, torch.device, torch.layout, torch.memory_format, type(None))
 """Types of arguments that say all."""
@@ -51,12 +52,21 @@ class _Made:
 
 
 @frozen
-class _Known:
-    """What an operator returned, one tensor or several, and what was counted meanwhile."""
+class Known:
+    """What an operator returned, one tensor or several, and what was counted meanwhile.
+
+    Parameters
+    ----------
+    made, container, flops
+        These.
+    counted
+        What those who count operators made of it, by what else that hangs on.
+    """
 
     made: tuple[_Made, ...]
     container: type | None
     flops: Any
+    counted: dict[Any, Any] = field(factory=dict, eq=False)
 
     def make(self) -> Any:
         """Make what is like it."""
@@ -72,11 +82,17 @@ class _Views:
     shown: tuple[tuple[Any, Any, Any], ...]
     container: type | None
 
-    def show(self, viewed: Tensor) -> Any:
+    def show(self, viewed: FakeTensor) -> Any:
         """Return the like of them."""
         if self.container is None:
-            return viewed.as_strided(*self.shown[0])
-        return self.container(viewed.as_strided(*each) for each in self.shown)
+            return _show(viewed, *self.shown[0])
+        return self.container(_show(viewed, *each) for each in self.shown)
+
+
+def _show(viewed: FakeTensor, shape: Any, stride: Any, begin: Any) -> Tensor:
+    with torch._C._DisableTorchDispatch():  # as FakeTensorMode itself makes what it has kept
+        view = viewed.as_strided(shape, stride, begin)
+        return FakeTensor(viewed.fake_mode, view, view.device)
 
 
 class KnownResults:
@@ -90,12 +106,18 @@ class KnownResults:
     ----------
     count
         Returns what was counted by now.
+
+    Attributes
+    ----------
+    last
+        What is known of the operator that was run last; None if it is nothing.
     """
 
     def __init__(self, count: Callable[[], Any] = int) -> None:
         self._count = count
         self._seen = self._total = count()
-        self._known: dict[Any, _Known | None] = {}
+        self._known: dict[Any, Known | None] = {}
+        self.last: Known | None = None
         self._views: dict[Any, _Views | None] = {}
 
     def get_total_flops(self) -> Any:
@@ -118,7 +140,7 @@ class KnownResults:
     ) -> Any:
         """Return what an operator makes of its arguments, and ``finish`` of that; or the like of it."""
         key = make_key(func, args, kwargs)
-        known = None if key is None else self._known.get(key)
+        known = self.last = None if key is None else self._known.get(key)
         if known is not None:
             if known.flops is not None:
                 self._total = self._total + known.flops
@@ -128,7 +150,7 @@ class KnownResults:
         before = self.get_total_flops()
         result = finish(func(*args, **kwargs))
         after = self.get_total_flops()
-        self._known[key] = _learn(result, None if after is before else after - before)
+        self.last = self._known[key] = _learn(result, None if after is before else after - before)
         return result
 
     def view(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -147,11 +169,11 @@ class KnownResults:
         return result
 
 
-class KnownForward(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
+class KnownForward(PlainDispatchMode):
     """Runs a forward on the meta device in less time: what is known does not run again."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # the same
+        super().__init__()
         self._known = KnownResults()
 
     def __torch_dispatch__(
@@ -229,7 +251,7 @@ def _makes_new(func: Any) -> bool:
     )
 
 
-def _learn(result: Any, flops: Any) -> _Known | None:
+def _learn(result: Any, flops: Any) -> Known | None:
     """Return how to make the like of a result; None where it is no new tensor, or tensors, on the meta device."""
     tensors = _list_tensors(result)
     if tensors is None:
@@ -237,7 +259,7 @@ def _learn(result: Any, flops: Any) -> _Known | None:
     made = tuple(map(_Made.of, tensors))
     if any(_measure(one) != _measure(other.make()) for one, other in zip(tensors, made, strict=True)):
         return None  # views of more memory than they show
-    return _Known(made, None if isinstance(result, Tensor) else type(result), flops)
+    return Known(made, None if isinstance(result, Tensor) else type(result), flops)
 
 
 def _learn_views(result: Any, viewed: Tensor) -> _Views | None:

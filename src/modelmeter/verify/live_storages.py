@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from modelmeter.metrics.cost import Elements
 from modelmeter.verify.dispatch import Dispatched, DispatchFollower, storage_key
 from modelmeter.verify.known_results import KnownResults
-from modelmeter.verify.operators import Cache, TensorKinds
+from modelmeter.verify.tensor_kinds import Cache, TensorKinds
 
 
 @frozen(kw_only=True)
@@ -77,7 +77,7 @@ class _Storage:
     reference: weakref.ref[torch.UntypedStorage] = field(eq=False)
 
 
-class _Watcher(DispatchFollower):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
+class _Watcher(DispatchFollower):
     """Knows at every operator which storages are alive."""
 
     def __init__(self, model: nn.Module, cache: Cache, inputs: Iterable[Tensor]) -> None:

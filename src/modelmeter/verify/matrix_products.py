@@ -11,13 +11,13 @@ import torch
 from attrs import frozen
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from modelmeter.graph.module_graph import join_path
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import is_listed
 from modelmeter.verify.known_results import KnownResults
+from modelmeter.verify.plain_mode import PlainDispatchMode
 
 WITHOUT_PRODUCTS = frozenset({"_safe_softmax", "_unsafe_index", "argsort", "reshape", "tril"})
 """ATen operators of other implementations that are no matrix products, and that carry no tag which says so."""
@@ -45,11 +45,11 @@ class MatrixProducts:
     aten_calls: Mapping[str, int]
 
 
-class _OperatorGuard(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+class _OperatorGuard(PlainDispatchMode):
     """Lets only operators pass that are counted, or are known to hold no matrix product."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # the same
+        super().__init__()
         self.calls: Counter[str] = Counter()
         self._known = KnownResults()
 

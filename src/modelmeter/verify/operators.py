@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Set
 from math import prod
-from operator import is_not
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from attrs import evolve, field, frozen
@@ -22,15 +19,10 @@ from modelmeter.metrics.operator_table import (
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, DispatchFollower, next_node_number, storage_key
 from modelmeter.verify.known_results import KnownResults, name_size
+from modelmeter.verify.tensor_kinds import Cache, Kind, TensorKinds
 from modelmeter.verify.weights import count_scores, weigh
 
-Kind = Literal["activation", "weight", "kv", "index", "float32", "byte", "state"]
-
-SMALL_INTEGERS = frozenset({torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32})
-"""What counts by its bytes: booleans, and integers that are no indices."""
-
-Cache = Callable[[], Iterable[Tensor]]
-"""Returns the tensors that are the KV cache now: a prefill makes them."""
+_NO_NODES: Final = range(0)
 
 
 @frozen(kw_only=True)
@@ -60,7 +52,19 @@ class Products(Protocol):
         """Return what was counted by now."""
 
 
-class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
+@frozen(kw_only=True)
+class _Numbers:
+    """What an operator is counted at, wherever in a model it runs."""
+
+    reads: Elements
+    writes: Elements
+    differentiated: Elements
+    gradients: Elements | None
+    scores: int
+    cuda_core_flops: int
+
+
+class OperatorRecorder(DispatchFollower):
     """Records the operators of a forward in their order.
 
     An operator reads each of its inputs once, equal views and expanded dimensions once, and writes its outputs.
@@ -105,7 +109,7 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
 
     def record(self, operator: Dispatched) -> None:
         """Record an operator beside the cache as it was last looked at."""
-        reads, wanted = self._read(operator)
+        numbers = self._count_once(operator)
         # The node of an operator is made just before it is dispatched, those of attention after it was seen.
         flops = self.flops.get_total_flops()
         first = self._nodes_before - (0 if operator.name == ATTENTION else 1)
@@ -114,19 +118,45 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
             CountedOperator(
                 path=operator.path,
                 name=operator.name,
-                reads=reads,
-                writes=(
-                    self._kinds.measure(operator.inputs[0], operator.inputs[-1].numel())
-                    if operator.name in ROW_UPDATES
-                    else self._count_touched(operator, operator.outputs)
-                ),
-                differentiated=self._count_floats(operator.outputs[:1]),
-                gradients=wanted if torch.is_grad_enabled() else None,
-                nodes=range(first, next_node_number()) if is_learned else range(0),
-                scores=count_scores(*operator.inputs[:2]) if operator.name == ATTENTION else 0,
-                cuda_core_flops=weigh(operator),
+                reads=numbers.reads,
+                writes=numbers.writes,
+                differentiated=numbers.differentiated,
+                gradients=numbers.gradients,
+                nodes=range(first, next_node_number()) if is_learned else _NO_NODES,
+                scores=numbers.scores,
+                cuda_core_flops=numbers.cuda_core_flops,
                 tensor_core_flops=0 if flops is self._flops_before else flops - self._flops_before,
             )
+        )
+
+    def _count_once(self, operator: Dispatched) -> _Numbers:
+        """Return what an operator is counted at.
+
+        Types, shapes and strides say that, which are known where the operator is, and which memory is that of weights.
+        Of one that touches the cache, or reads one memory twice, they do not say all.
+        """
+        inputs = list(map(storage_key, operator.inputs))
+        if operator.known is None or len(set(inputs)) < len(inputs) or self._kinds.has_cached(inputs):
+            return self._count_numbers(operator)
+        weights = tuple(map(self._kinds.is_weight, inputs))
+        counted: dict[tuple[bool, ...], _Numbers] = operator.known.counted
+        if weights not in counted:
+            counted[weights] = self._count_numbers(operator)
+        return counted[weights]
+
+    def _count_numbers(self, operator: Dispatched) -> _Numbers:
+        reads, wanted = self._read(operator)
+        return _Numbers(
+            reads=reads,
+            writes=(
+                self._kinds.measure(operator.inputs[0], operator.inputs[-1].numel())
+                if operator.name in ROW_UPDATES
+                else self._count_touched(operator, operator.outputs)
+            ),
+            differentiated=self._count_floats(operator.outputs[:1]),
+            gradients=wanted if torch.is_grad_enabled() else None,
+            scores=count_scores(*operator.inputs[:2]) if operator.name == ATTENTION else 0,
+            cuda_core_flops=weigh(operator),
         )
 
     def _read(self, operator: Dispatched) -> tuple[Elements, Elements]:
@@ -177,84 +207,6 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
         views = list({_find_place(view): view for view in tensors}.values()) if len(tensors) > 1 else tensors
         measured = [self._kinds.measure(view, count_stored(view)) for view in views]
         return sum(measured[1:], start=measured[0]) if measured else Elements()
-
-
-class TensorKinds:
-    """Tells what stores the numbers of a tensor."""
-
-    def __init__(self, model: nn.Module, cache: Cache) -> None:
-        parameters = list(model.parameters())
-        self._weights = {storage_key(parameter) for parameter in parameters}
-        # The type that it computes with is that of most parameters: some models keep a few of them in float32.
-        types = Counter(parameter.dtype for parameter in parameters) or Counter([torch.get_default_dtype()])
-        self._type = types.most_common(1)[0][0]
-        self._cache = cache
-        self._tensors: list[Tensor] = []
-        self._cached: set[int] = set()
-
-    def refresh(self) -> Set[int]:
-        """Look again at what the cache is, and return the keys of its storages."""
-        tensors = list(self._cache())
-        if len(tensors) != len(self._tensors) or any(map(is_not, tensors, self._tensors)):
-            self._tensors, self._cached = tensors, set(map(storage_key, tensors))
-        return self._cached
-
-    def is_state(self, tensor: Tensor) -> bool:
-        """Tell whether a tensor is a parameter, or part of the cache."""
-        return storage_key(tensor) in self._weights or self.is_cached(tensor)
-
-    def is_cached(self, tensor: Tensor) -> bool:
-        """Tell whether a tensor is part of the cache."""
-        return storage_key(tensor) in self._cached
-
-    def measure(self, tensor: Tensor, elements: int) -> Elements:
-        """Return as many elements of a tensor by their kind; those of small integers by their bytes.
-
-        A complex number is stored as two real ones.
-
-        Raises
-        ------
-        CountError
-            If the type of the numbers has no agreed width.
-        """
-        kind = self.find(tensor)
-        if tensor.is_complex():
-            elements = 2 * elements
-        return Elements(**{kind: elements * tensor.element_size() if kind == "byte" else elements})
-
-    def find(self, tensor: Tensor) -> Kind:
-        """Return the kind.
-
-        Raises
-        ------
-        CountError
-            If the type of the numbers has no agreed width.
-        """
-        key = storage_key(tensor)
-        if key in self._weights:
-            return "weight"
-        if key in self._cached:
-            return "kv" if self.find_by_type(tensor.dtype) == "activation" else self._find_state(tensor.dtype)
-        return self.find_by_type(tensor.dtype)
-
-    def _find_state(self, dtype: torch.dtype) -> Kind:
-        if dtype != torch.float32:
-            raise CountError("what is cached is neither in the type of the model nor in float32", found=dtype)
-        return "state"
-
-    def find_by_type(self, dtype: torch.dtype) -> Kind:
-        """Return the kind of numbers that are neither parameters nor cached; see :meth:`find`."""
-        if dtype == torch.int64:
-            return "index"
-        if dtype == self._type:
-            return "activation"
-        if dtype == torch.complex64:
-            return self.find_by_type(torch.float32)  # of its two parts
-        if dtype == torch.float32:
-            return "float32"
-        if dtype in SMALL_INTEGERS:
-            return "byte"
-        raise CountError("a type of numbers without an agreed width", found=dtype)
 
 
 def _find_place(view: Tensor) -> tuple[Any, ...]:

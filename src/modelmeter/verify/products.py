@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from modelmeter.verify.plain_mode import PlainDispatchMode
 
-class ProductCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
+
+class ProductCounter(PlainDispatchMode):
     """Counts what FlopCounterMode counts; functions that are made of operators are taken apart for that, as there."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # the same
+        super().__init__()
         self._total: Any = 0
         self._whole: set[Any] = set()
 

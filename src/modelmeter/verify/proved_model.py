@@ -9,7 +9,7 @@ from attrs import field, frozen
 from torch import nn
 
 from modelmeter.model.definition import Model
-from modelmeter.verify.operators import Cache
+from modelmeter.verify.tensor_kinds import Cache
 
 
 @frozen(kw_only=True)

@@ -32,9 +32,9 @@ from modelmeter.verify.guards import Assumed, read_domain
 from modelmeter.verify.integer_facts import Domain
 from modelmeter.verify.known_sizes import known_sizes
 from modelmeter.verify.matrix_products import count_matrix_products
-from modelmeter.verify.operators import Cache
 from modelmeter.verify.symbolic_modules import symbolic_modules
 from modelmeter.verify.sympy_facts import exact_quotients, name_chunks
+from modelmeter.verify.tensor_kinds import Cache
 
 LARGE_EXAMPLES = (1009, 2003, 3001, 4001, 5003, 6007, 7001, 8009, 9001, 10007, 11003, 12007, 13001, 14009, 15013, 16001)
 SMALL_EXAMPLES = (61, 67, 71, 73)

@@ -10,7 +10,8 @@ from torch import nn
 from modelmeter.metrics.cost import Elements, Work
 from modelmeter.verify.backward import record_forward, run_backward
 from modelmeter.verify.gradient_graph import GradientGraph, Meeting
-from modelmeter.verify.operators import CountedOperator, TensorKinds
+from modelmeter.verify.operators import CountedOperator
+from modelmeter.verify.tensor_kinds import TensorKinds
 
 
 @frozen(kw_only=True)

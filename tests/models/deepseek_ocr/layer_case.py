@@ -17,7 +17,7 @@ from modelmeter.models.deepseek_ocr import layers as vendor_layers
 from modelmeter.models.deepseek_ocr import reference, reference_decoder, reference_vision
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS
-from modelmeter.verify.operators import Cache
+from modelmeter.verify.tensor_kinds import Cache
 
 
 def find_vendor_classes() -> dict[str, type[BaseLayer]]:

@@ -26,8 +26,9 @@ from modelmeter.support.errors import CountError
 from modelmeter.verify.backward import ATTENTION_BACKWARD, SUMS, find_learned
 from modelmeter.verify.dispatch import Dispatched, DispatchFollower, next_node_number
 from modelmeter.verify.gradient_graph import GradientGraph, Meeting
-from modelmeter.verify.operators import CountedOperator, OperatorRecorder, TensorKinds
+from modelmeter.verify.operators import CountedOperator, OperatorRecorder
 from modelmeter.verify.products import ProductCounter
+from modelmeter.verify.tensor_kinds import TensorKinds
 from modelmeter.verify.weights import weigh
 
 SUM_OF_GRADIENTS: Final = "add"
@@ -55,7 +56,7 @@ class TrainingRecording:
     expected_sums: Any
 
 
-class _ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
+class _ForwardRecorder(OperatorRecorder):
     """Records the operators of a forward as its base does, and the module in which each autograd node is made."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -94,7 +95,7 @@ class _Seen:
     cuda_core_flops: Any
 
 
-class _BackwardRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # the same
+class _BackwardRecorder(DispatchFollower):
     """Records the operators of a backward that do arithmetic, by the node that runs, and adds up sums of gradients."""
 
     def __init__(self, flops: FlopCounterMode) -> None:

@@ -181,6 +181,26 @@ def test_what_is_read_twice_or_expanded_is_read_once() -> None:
     assert count_one(Apply(lambda rows: rows[:, :2] + rows[:, 1:3]), meta(3, 5)).reads == Elements(activation=12)
 
 
+def test_operators_of_the_same_shapes_on_other_memory_read_other_elements() -> None:
+    weight = meta(3, 4)
+
+    def multiply(one: Tensor, other: Tensor) -> None:
+        held = net.get_parameter("weight")
+        for left, right in ((one, other), (one, one), (one, held), (held, one), (held, held), (one, other)):
+            torch.mul(left, right)
+
+    net = Apply(multiply, weight=weight)
+    with torch.inference_mode():
+        counted = count(net, meta(3, 4), meta(3, 4)).operators
+    # Of 12 elements each: two tensors, one twice, one and the weights in either order, the weights twice, two tensors.
+    assert [each.reads for each in counted] == [
+        Elements(activation=24), Elements(activation=12), Elements(activation=12, weight=12),
+        Elements(activation=12, weight=12), Elements(weight=12), Elements(activation=24),
+    ]  # fmt: skip
+    assert {each.writes for each in counted} == {Elements(activation=12)}
+    assert [each.cuda_core_flops for each in counted] == [12] * 6
+
+
 def test_a_padding_reads_what_it_pads_and_writes_all() -> None:
     # 3 rows of 5 become 5 rows.
     operator = count_one(Apply(lambda rows: functional.pad(rows, (0, 0, 0, 2))), meta(3, 5))

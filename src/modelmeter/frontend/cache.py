@@ -241,10 +241,11 @@ def _replace(layer: Any) -> Any:
 
 def list_tensors(cache: DynamicCache) -> list[Tensor]:
     """Return the tensors that hold keys and values now, as far as they are kept."""
-    found: list[Tensor] = []
-    for layer in cache.layers:  # of all layers at every operator: so nothing is looked for that a type never has
-        found += layer.kept if getattr(layer, "is_initialized", False) else ()
-        found += () if type(layer) in _WITHOUT_STATES else list_states(layer)
+    layers = cache.layers  # all of them at every operator: so nothing is looked for that a type never has
+    found = [tensor for layer in layers if getattr(layer, "is_initialized", False) for tensor in layer.kept]
+    for layer in layers:
+        if type(layer) not in _WITHOUT_STATES:
+            found += list_states(layer)
     return found
 
 

@@ -28,6 +28,7 @@ from modelmeter.frontend.records import TracedModel, describe_sizes
 from modelmeter.frontend.refusals import name_line
 from modelmeter.frontend.serving import list_beside, make_serving
 from modelmeter.frontend.text_stages import follow_stages, learn_stages
+from modelmeter.frontend.tracing import DTYPE
 from modelmeter.frontend.training.traced_step import add_training
 from modelmeter.frontend.vision import run_vision
 from modelmeter.model.registry import register_model
@@ -239,7 +240,7 @@ def _check_points(
 ) -> list[Checked]:
     """Count all stages of a model: one of the traced depth, or the whole one."""
     tower, layers = card.tower if card else None, count_layers(model.config)
-    if model is not depth.whole:  # whose loops over experts are those of the few layers
+    if next(model.parameters()).dtype != DTYPE:  # else its loops over experts were counted as it was traced
         learn_stages(model)
     prepare = follow_stages(model)
 

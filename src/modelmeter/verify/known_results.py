@@ -156,9 +156,12 @@ class KnownResults:
     def view(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the views that an operator makes; or the like of them, where working them out takes time.
 
-        That is where sizes are symbols.
+        That is where sizes are symbols. Elsewhere no mode needs to see what is a view by its schema: it has no FLOPs.
         """
         viewed = args[0]
+        if func.is_view and _is_plain():
+            with torch._C._DisableTorchDispatch():
+                return func(*args, **kwargs)
         key = _make_key_of_view(func, args, kwargs) if isinstance(viewed, FakeTensor) else None
         known = None if key is None else self._views.get(key)
         if known is not None:
@@ -167,6 +170,11 @@ class KnownResults:
         if key is not None and key not in self._views:
             self._views[key] = _learn_views(result, viewed)
         return result
+
+
+def _is_plain() -> bool:
+    """Tell whether tensors are what they seem, as no mode makes fake ones of them."""
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is None
 
 
 class KnownForward(PlainDispatchMode):

@@ -65,7 +65,7 @@ def test_what_is_not_exact_there_is_an_error(dialect: Dialect, node: Node) -> No
 def test_the_table_of_reads_ends_where_all_are_read() -> None:
     # 5 experts of 7 weights, 2 chosen: 0; 2 * 7 = 14; 35 (1 - 9/25) = 22.4; 35 (1 - 27/125) = 27.44; ...
     reads = list_expected_reads(5, 2, 7)
-    assert reads[:4] == [0, 14, 22, 27]
+    assert reads[:4] == (0, 14, 22, 27)
     assert reads[-1] < 35
     assert [expected_routed_reads(5, 2, tokens, 7) for tokens in range(len(reads), len(reads) + 50)] == [35] * 50
 
@@ -73,9 +73,9 @@ def test_the_table_of_reads_ends_where_all_are_read() -> None:
 def test_the_table_of_reads_that_grow_with_the_tokens_ends_where_all_are_read() -> None:
     # 4 elements of each token for an expert: 0; 2 * 4 = 8; 5 (1 - 9/25) 8 = 25.6; 5 (1 - 27/125) 12 = 47.04; ...
     reads = list_expected_reads(5, 2, 4, is_per_token=True)
-    assert reads[:4] == [0, 8, 26, 47]
+    assert reads[:4] == (0, 8, 26, 47)
     after = range(len(reads), len(reads) + 50)
     assert [expected_routed_reads(5, 2, tokens, 4 * tokens) for tokens in after] == [20 * tokens for tokens in after]
     assert reads[-1] < 20 * (len(reads) - 1)
     # 1 of 7: what is missing grows first, 7 (6/7)^N N, so that all that is read of few tokens is not the end.
-    assert list_expected_reads(7, 1, 1, is_per_token=True)[:3] == [0, 1, 4]  # 7 (1 - 36/49) 2 = 3.71
+    assert list_expected_reads(7, 1, 1, is_per_token=True)[:3] == (0, 1, 4)  # 7 (1 - 36/49) 2 = 3.71

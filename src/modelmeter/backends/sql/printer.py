@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from functools import cache
 from typing import Final
 
 from attrs import frozen
@@ -120,7 +121,8 @@ def _multiply(number: int, node: Node) -> Node:
     return number * node if isinstance(node, int) else Operation(PRODUCT, (number, node))
 
 
-def list_expected_reads(experts: int, per_token: int, weights: int, is_per_token: bool = False) -> list[int]:
+@cache
+def list_expected_reads(experts: int, per_token: int, weights: int, is_per_token: bool = False) -> tuple[int, ...]:
     """Return the expected reads of 0, 1, 2 ... tokens, as long as they are less than all; see ``RoutedReads``.
 
     What is missing of all is ``E (1 - k/E)^N W``. It shrinks with each token; where ``W`` grows as ``N`` does, from
@@ -144,7 +146,7 @@ def list_expected_reads(experts: int, per_token: int, weights: int, is_per_token
         of_expert = weights * tokens if is_per_token else weights
         found = expected_routed_reads(experts, per_token, tokens, of_expert)
         if found == experts * of_expert and (tokens >= experts or not is_per_token):
-            return reads
+            return tuple(reads)
         reads.append(found)
         if len(reads) > MOST_READS:
             raise FormulaError(

@@ -17,7 +17,9 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from modelmeter.verify.plain_mode import PlainDispatchMode
 
-_PLAIN: Final = (bool, int, float, str, torch.dtype, torch.device, torch.layout, torch.memory_format, type(None))
+_PLAIN: Final = frozenset(
+    {bool, int, float, str, torch.dtype, torch.device, torch.layout, torch.memory_format, type(None)}
+)
 """Types of arguments that say all."""
 
 _SYMBOLIC: Final = (torch.SymInt, torch.SymFloat, torch.SymBool)
@@ -220,14 +222,14 @@ class _UnknownError(Exception):
 
 def _describe(argument: Any, devices: set[str]) -> Any:
     """Return what tells an argument from others, and note the devices of its tensors."""
+    if type(argument) in _PLAIN:
+        return type(argument), argument  # 1, 1.0 and True are equal
     if isinstance(argument, Tensor):
         return _describe_tensor(argument, devices)
     if isinstance(argument, _SYMBOLIC):
         return type(argument), argument.node.expr
     if isinstance(argument, list | tuple):
         return tuple(_describe(each, devices) for each in argument)
-    if isinstance(argument, _PLAIN):
-        return type(argument), argument  # 1, 1.0 and True are equal
     raise _UnknownError
 
 
@@ -237,10 +239,9 @@ def _describe_tensor(tensor: Tensor, devices: set[str]) -> Any:
     if dtype.is_complex or tensor.layout is not torch.strided or (device != "meta" and dtype == torch.bool):
         raise _UnknownError
     devices.add(device)
-    shape, stride = tuple(tensor.shape), tensor.stride()
     if isinstance(tensor, FakeTensor):
-        shape, stride = tuple(map(name_size, shape)), tuple(map(name_size, stride))
-    return dtype, device, shape, stride
+        return dtype, device, tuple(map(name_size, tensor.shape)), tuple(map(name_size, tensor.stride()))
+    return dtype, device, tensor.shape, tensor.stride()
 
 
 def name_size(size: Any) -> Any:

@@ -71,6 +71,7 @@ WITH_TORCH = (
             "configs.carded",
             "configs.classes",
             "configs.config",
+            "configs.suspects",
             "constants",
             "evidence",
             "experts",

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from modelmeter.support.errors import ModelMeterError
+from modelmeter.support.errors import ArchitectureError, CountError, ModelMeterError
 
 pytest.importorskip("transformers")
 from modelmeter.frontend.cards.shipped import CARDS
 from modelmeter.frontend.compile import compile_config
 from modelmeter.frontend.configs.config import make_config, read_model_config
+from modelmeter.frontend.configs.suspects import blaming_config
 
 _TEXT: dict[str, Any] = {
     "num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 101, "num_attention_heads": 4,
@@ -42,6 +43,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "gemma3": {"text_config": _TEXT | _WINDOWS},
     "gpt_oss": _TEXT | _WINDOWS | {"num_local_experts": 6, "num_experts_per_tok": 2},
     "phi3": _TEXT | {"pad_token_id": 0, "head_dim": None},
+    "glm4": _TEXT | {"pad_token_id": 0},
+    "qwen3_next": _TEXT
+    | {
+        "num_hidden_layers": 4, "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 8,
+        "linear_value_head_dim": 6, "linear_conv_kernel_dim": 4, "num_experts": 4, "num_experts_per_tok": 2,
+        "moe_intermediate_size": 17, "shared_expert_intermediate_size": 19,
+    },
 }  # fmt: skip
 
 
@@ -118,6 +126,8 @@ def test_the_defaults_of_all_types_contradict_nothing() -> None:
         ("gpt_oss", {"experts_per_token": 3}, ("experts_per_token", "num_experts_per_tok = 2", "found 3")),
         ("phi3", {"hidden_size": 66}, ("hidden_size", "num_attention_heads = 4", "found 66")),
         ("phi3", {"sliding_window": -1}, ("sliding_window", "at least 1", "found -1")),
+        ("phi3", {"sliding_window": 8}, ("sliding_window", "at least 16", "found 8")),
+        ("qwen3_next", {"full_attention_interval": 0}, ("full_attention_interval", "at least 1", "found 0")),
         # Half of a head of 16 is 8.
         (
             "qwen2_5_vl",
@@ -149,14 +159,75 @@ def test_two_keys_that_contradict_each_other_are_named(
 @pytest.mark.parametrize(
     ("model_type", "changes", "parts"),
     [
+        ("glm4", {"partial_rotary_factor": 2.5}, ("partial_rotary_factor", "from 0 to 1", "found 2.5")),
+        ("glm4", {"partial_rotary_factor": -1}, ("partial_rotary_factor", "from 0 to 1", "found -1")),
+        ("phi3", {"partial_rotary_factor": 2}, ("partial_rotary_factor", "from 0 to 1", "found 2")),
+        ("llama", {"rope_parameters": {"rope_type": "yarm", "rope_theta": 1e4}}, ("rope_type", "yarn", "found yarm")),
+        ("llama", {"rope_scaling": {"rope_type": "yarm", "factor": 2.0}}, ("rope_type", "yarn", "found yarm")),
+        ("llama", {"hidden_act": "sillu"}, ("hidden_act", "silu", "found sillu")),
+        ("llama", {"hidden_act": "nope"}, ("hidden_act", "gelu", "found nope")),
+        ("gemma3_text", {"hidden_activation": "nope"}, ("hidden_activation", "gelu", "found nope")),
+        (
+            "qwen2_5_vl",
+            {"vision_config": {"hidden_act": "nope"}},
+            ("vision_config: hidden_act", "gelu", "found nope"),
+        ),
+        (
+            "qwen3_next",
+            {"linear_num_value_heads": 3},
+            ("linear_num_value_heads", "a multiple of linear_num_key_heads = 2", "found 3"),
+        ),
+        ("qwen3_next", {"linear_conv_kernel_dim": 0}, ("linear_conv_kernel_dim", "at least 1", "found 0")),
+        (
+            "qwen3_next",
+            {"full_attention_interval": 9},
+            ("layer_types", "full_attention", "num_hidden_layers = 4", "found linear_attention alone"),
+        ),
+        # 4 heads of 16; the code has sections of 128 channels where the config has none.
+        (
+            "qwen2_5_vl",
+            {"text_config": {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4}}},
+            ("mrope_section", "half of the numbers", "found none", "[16, 24, 24]"),
+        ),
+    ],
+)
+def test_where_the_code_fails_the_key_in_the_way_is_named_and_no_words_of_torch(
+    model_type: str, changes: dict[str, Any], parts: tuple[str, ...]
+) -> None:
+    began: list[str] = []
+    with pytest.raises(ModelMeterError) as caught:
+        compile_config(make_fields(model_type, changes), name="Contradictory", points=0, begin=began.append)
+    line = str(caught.value)
+    assert [part for part in parts if part not in line] == [], line
+    assert not [word for word in ("Error", "torch.", ".py", "dimension", "\n") if word in line], line
+    assert began == ["read the config", "build the modules"], "a tower or a stage is not traced before"
+
+
+def test_only_errors_that_begin_elsewhere_are_blamed_on_the_config() -> None:
+    """What is too strict for code that does not read a key is never asked where that code runs."""
+    config = read_model_config(make_fields("llama", {"partial_rotary_factor": 2.5})).config
+    with blaming_config(config):
+        pass
+    ours = CountError("two counts differ")
+    with pytest.raises(CountError) as caught, blaming_config(config):
+        raise ours
+    assert caught.value is ours
+    with pytest.raises(ArchitectureError, match=r"partial_rotary_factor.*found 2\.5"), blaming_config(config):
+        raise CountError("a forward fails") from RuntimeError("sizes")
+    sound = read_model_config(make_fields("llama", {})).config
+    with pytest.raises(CountError, match="a forward fails"), blaming_config(sound):
+        raise CountError("a forward fails") from RuntimeError("sizes")
+
+
+@pytest.mark.parametrize(
+    ("model_type", "changes", "parts"),
+    [
         # One expert in a group, of which the code of this model takes two.
         ("deepseek_v3", {"n_group": 8}, ("model.layers.1.mlp.gate", "n_group = 8", "n_routed_experts = 8")),
         ("deepseek_v3", {"num_key_value_heads": 2}, ("model.layers.0.self_attn", "num_key_value_heads = 2")),
-        ("phi3", {"partial_rotary_factor": 2}, ("model.layers.0.self_attn, Phi3Attention",)),
         ("qwen2_5_vl", {"vision_config": {"num_heads": 3}}, ("blocks.0.attn", "hidden_size = 40", "num_heads = 3")),
         # While they are built, modules have no paths.
         ("llama", {"pad_token_id": 100}, ("LlamaModel", "pad_token_id = 100", "vocab_size = 97")),
-        ("llama", {"hidden_act": "nope"}, ("LlamaMLP", "hidden_act = nope")),
         ("deepseek_v3", {"n_shared_experts": -1}, ("DeepseekV3MLP", "-37")),
         ("gemma3_text", {"query_pre_attn_scalar": 0}, ("Gemma3Attention", "query_pre_attn_scalar = 0")),
     ],

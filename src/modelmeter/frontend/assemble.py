@@ -75,11 +75,13 @@ def trace_model(
     ModelMeterError
         If its modules cannot be built or traced.
     """
+    windows = find_windows(config)
     begin("build the modules")
     class_name = card.class_name if card is not None else class_name
     tower = None if card is None else card.tower
     model = build_modules(config, class_name=class_name)
     depth = choose_depth(config, model, class_name=class_name)
+    shapes, learned = learn_stages(build_shallow(depth))  # in a second; a tower takes a minute
     runs: dict[str, TracedRun] = {}
     if tower is not None:
         depth = add_tower(depth, config, model, tower)
@@ -89,9 +91,7 @@ def trace_model(
                 lambda dtype: build_modules(few, dtype=dtype, class_name=class_name), tower, title, begin
             )
         runs[VISION] = TracedRun(stage=make_vision_stage(tower), forwards=(forward,))
-    shapes, learned = learn_stages(build_shallow(depth))
     shortest = find_shortest(() if shape is None else shape.states for shape in shapes)
-    windows = find_windows(config)
 
     def trace_stages(longest: int | None, chunks: Chunks) -> tuple[dict[str, TracedRun], dict[str, str]]:
         found, refused = {}, {}

@@ -20,6 +20,7 @@ from modelmeter.frontend.configs.carded import find_card_of
 from modelmeter.frontend.configs.config import ModelConfig, make_config, read_model_config
 from modelmeter.frontend.configs.quiet import quiet
 from modelmeter.frontend.configs.sources import check_name
+from modelmeter.frontend.configs.suspects import blaming_config
 from modelmeter.frontend.definition import VISION, define_model
 from modelmeter.frontend.evidence import Checked, check_stage, choose_points, describe_checks, put_in_widths
 from modelmeter.frontend.general.general_form import add_general
@@ -162,7 +163,7 @@ def _compile_model(
     training: bool,
     positions: int | None,
 ) -> TracedCompilation:
-    with quiet(), name_line("a trace of the modules"):
+    with quiet(), blaming_config(read.config), name_line("a trace of the modules"):
         traced, depth = trace_model(read.config, read.name, begin, card=card, class_name=read.class_name)
     if general:
         traced = add_general(traced, depth, read.config, _compile, begin)

@@ -50,10 +50,13 @@ def find_windows(config: Any) -> Windows:
         If one is too short, or windows are of two kinds.
     """
     text = config.get_text_config()
-    sizes = [getattr(text, name, None) for name in ("sliding_window", "attention_chunk_size")]
-    found = tuple(sorted({size for size in sizes if type(size) is int and size > 0}))
-    if found and found[0] < LEAST_WINDOW:
-        raise CountError("a window of attention is too short", expected=f"at least {LEAST_WINDOW}", found=found[0])
+    sizes = {name: getattr(text, name, None) for name in ("sliding_window", "attention_chunk_size")}
+    for name, size in sizes.items():
+        if type(size) is int and 0 < size < LEAST_WINDOW:
+            raise CountError(
+                "a window of attention is too short", place=name, expected=f"at least {LEAST_WINDOW}", found=size
+            )
+    found = tuple(sorted({size for size in sizes.values() if type(size) is int and size > 0}))
     kinds = getattr(text, "layer_types", None) or ()
     if REFERENCE_WINDOW not in kinds:
         return Windows(sizes=found)

@@ -19,6 +19,7 @@ COUNTS: Final = (
     "num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "head_dim",
     "vocab_size", "moe_intermediate_size", "num_experts", "n_routed_experts", "num_local_experts",
     "num_experts_per_tok", "q_lora_rank", "kv_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim",
+    "full_attention_interval",
 )  # fmt: skip
 """Keys that are whole numbers of at least 1 wherever they are given, or lists of such, one for each layer."""
 

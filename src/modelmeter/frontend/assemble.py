@@ -105,7 +105,7 @@ def trace_model(
                 refused[name] = error
                 continue
             found[name] = TracedRun(stage=TEXT_STAGES[name], forwards=forwards)
-        if not found:
+        if not found and not runs:  # not even a tower is left
             raise next(iter(refused.values()))
         return hold_parameters_once(found), {
             name: describe_unpriced(error, find_whole_path(error.path, depth)) for name, error in refused.items()
@@ -146,7 +146,7 @@ def trace_model(
             **describe_windows(windows),
             **describe_chunks(chunks),
             **describe_positions(longest),
-            **describe_left_out(unused, left_out),
+            **describe_left_out(unused, left_out, has_text=bool(traced_text)),
             **describe_refused(refused, tuple(runs)),
         },
         refused=refused,

@@ -93,12 +93,17 @@ def sum_parameters(graph: ModuleGraph, nodes: Sequence[ModuleNode]) -> ModuleGra
     return evolve(graph, nodes=tuple(kept))
 
 
-def describe_left_out(unused: Iterable[str], elements: int) -> dict[str, str]:
-    """Return the counting rule that names what is left out, with the elements of its parameters, if anything is."""
+def describe_left_out(unused: Iterable[str], elements: int, *, has_text: bool = True) -> dict[str, str]:
+    """Return the counting rule that names what is left out, with the elements of its parameters, if anything is.
+
+    ``has_text`` says that it is what the text does not use, and not what the tower does not.
+    """
     names = ", ".join(f"``{path}``" for path in unused)
     if not names:
         return {}
+    user = "A prompt of text alone" if has_text else "The tower"
+    card = " How the model looks at an image needs a card." if has_text else ""
     return {
-        LEFT_OUT: f"A prompt of text alone never uses {names}: they are no part of any formula, and neither are their "
-        f"{elements:,} parameters. How the model looks at an image needs a card."
+        LEFT_OUT: f"{user} never uses {names}: they are no part of any formula, and neither are their "
+        f"{elements:,} parameters.{card}"
     }

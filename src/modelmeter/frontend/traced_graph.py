@@ -27,24 +27,25 @@ def trace_graph(
     """Return the graph of all modules that ``stages`` run, and the paths of those that are left out of it.
 
     TorchInfo sees the layers that are traced; the others are siblings of their kind. A parameter that two modules
-    share is the first one's. Without a tower, the text part of a model that sees is all that is used.
+    share is the first one's. Without a tower, the text part of a model that sees is all that is used; without a stage
+    of the text, its tower.
     """
     shallow = build_shallow(depth)
     workload = GRAPH_SIZES if tower is None else {**GRAPH_SIZES, **_choose_graph_sizes(tower)}
     sizes = {**workload, "cached": GRAPH_SIZES["seq_len"]}
     shapes = learn_cache(shallow)
 
+    of_text = {name: stage for name, stage in list_stages(shapes).items() if name in stages}
+
     def prepare() -> dict[str, Callable[[], object]]:
-        text = {
-            name: stage.prepare(shallow, sizes).run for name, stage in list_stages(shapes).items() if name in stages
-        }
+        text = {name: stage.prepare(shallow, sizes).run for name, stage in of_text.items()}
         return text if tower is None else {VISION: run_vision(shallow, tower, tower.add_up(sizes)), **text}
 
     unlike: dict[str, Hashable] = {
         f"{stack.layers}.{index}": kind for stack in depth.stacks for index, kind in enumerate(stack.traced)
     }
     graph = trace_modules(shallow, prepare(), unlike=unlike)
-    if tower is not None or not depth.config.sub_configs:
+    if (tower is not None and of_text) or not depth.config.sub_configs:
         return _count_shared_once(_deepen(graph, depth, workload), model), ()
     part = leave_out_unused(graph, find_modules_read(shallow, prepare().values()), first_path)
     kept = _count_shared_once(_deepen(part.graph, depth, workload), model)

@@ -75,7 +75,10 @@ def test_with_eager_traffic_the_bound_is_the_time_of_the_report(run: Run, tmp_pa
     assert "### With an engine" in summary
     # The estimate leads, with its bound beside it.
     request = prediction.estimate.stage("request")
-    assert f"{format_time(request.time_ms)} ms estimated with eager-gddr, at least" in result.out.splitlines()[0]
+    first = result.out.splitlines()[0]
+    assert f"{format_time(request.time_ms)} ms estimated with eager-gddr, at least" in first
+    assert f"at least {format_time(request.bound_ms)} ms by the roofline" in first
+    assert "The roofline, at peak rates:" in result.out, "which is the table that says this time"
     assert result.out.index("estimated (ms)") < result.out.index("The roofline, at peak rates:")
     first = summary.split("\n\n")[1]
     assert first.startswith(f"Estimated: **{format_time(request.time_ms)} ms** for one page with an engine, at least ")

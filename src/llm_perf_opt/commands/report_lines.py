@@ -55,7 +55,7 @@ def _describe_time(report: Report, prediction: Prediction, subject: Subject) -> 
         request = estimate.stage("request")
         total = (
             f"{report_tables.format_time(request.time_ms)} ms estimated with {estimate.calibration}, at least "
-            f"{report_tables.format_time(request.bound_ms)} ms"
+            f"{report_tables.format_time(request.bound_ms)} ms by the roofline"
         )
         predicted = request.time_ms
     if subject.count == 1:

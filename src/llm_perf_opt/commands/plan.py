@@ -57,11 +57,19 @@ WorkloadOption = Annotated[
     str | None, typer.Option("--workload", metavar="ID|FILE", help="A page as `modelmeter report` takes it, instead.")
 ]
 OutputTokensOption = Annotated[
-    int | None, typer.Option("--output-tokens", metavar="N", min=1, help="Of the page of --page; 1024 if left out.")
-]
+    int | None,
+    typer.Option(
+        "--output-tokens", "--tokens-out", metavar="N", min=1,
+        help="Of the page of --page, or of the prompt of --prompt-tokens; 1024 if left out.",
+    ),
+]  # fmt: skip
 PromptTokensOption = Annotated[
-    int | None, typer.Option("--prompt-tokens", metavar="N", min=1, help="Of each prompt, beside its image.")
-]
+    int | None,
+    typer.Option(
+        "--prompt-tokens", metavar="N", min=1,
+        help="Of each prompt, beside its image. Of a text model, the whole prompt, instead of a CSV of several.",
+    ),
+]  # fmt: skip
 ModeOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -38,7 +38,7 @@ class PagesRequest:
     pages, workload, page
         The CSV of the pages, the id or file of a workload, or the sides of a page: one of them; else an A4 page.
     output_tokens, prompt_tokens
-        Of the page of ``page``, and of each prompt beside its image.
+        Of the page of ``page``, and of each prompt beside its image; of a model that sees no pages, of its one prompt.
     modes, preprocessing
         The ways to look at pages, and the vendor's program that cuts them.
     logits
@@ -111,8 +111,9 @@ def find_mixes(request: PagesRequest, model: ServedModel) -> dict[str, tuple[Pag
     names = list(serving.modes) if ALL_MODES in request.modes else list(request.modes) or list(serving.modes)[:1]
     if serving.item_sizes:
         _refuse_pages(request, serving)
+        said = {} if request.prompt_tokens is None else {str(serving.seq_len): request.prompt_tokens}
         classes = (
-            PageClasses({(tuple(sorted(serving.item_sizes.items())), output_tokens): 1})
+            PageClasses({(tuple(sorted({**serving.item_sizes, **said}.items())), output_tokens): 1})
             if request.pages is None
             else read_items(request.pages, serving)
         )
@@ -160,9 +161,13 @@ def find_mixes(request: PagesRequest, model: ServedModel) -> dict[str, tuple[Pag
 
 
 def _refuse_pages(request: PagesRequest, serving: Serving) -> None:
-    """Refuse what is said of pages, to a model that is given its sizes as they are."""
+    """Refuse what is said of pages, to a model that is given its sizes as they are; its prompt may be one of them."""
+    has_prompt = serving.seq_len in serving.item_sizes
+    if has_prompt and request.prompt_tokens is not None and request.pages is not None:
+        raise WorkloadError("the prompts are given twice", place="--prompt-tokens", found="--pages too")
     for option, value in (("--page", request.page), ("--workload", request.workload),
-                          ("--preprocessing", request.preprocessing), ("--prompt-tokens", request.prompt_tokens),
+                          ("--preprocessing", request.preprocessing),
+                          ("--prompt-tokens", None if has_prompt else request.prompt_tokens),
                           ("--logits", request.logits == "all")):  # fmt: skip
         if value:
             raise WorkloadError(

@@ -244,8 +244,7 @@ def list_tensors(cache: DynamicCache) -> list[Tensor]:
     layers = cache.layers  # all of them at every operator: so nothing is looked for that a type never has
     found = [tensor for layer in layers if getattr(layer, "is_initialized", False) for tensor in layer.kept]
     for layer in layers:
-        if type(layer) not in _WITHOUT_STATES:
-            found += list_states(layer)
+        found += () if type(layer) in _WITHOUT_STATES else list_states(layer)
     return found
 
 

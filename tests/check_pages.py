@@ -7,10 +7,20 @@ import ast
 import random
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from modelmeter.frontend.cards.page_rules import LARGEST_RATIO, PAGE_RULES, GridRule, PageRule, SplitRule, TileRule
+from modelmeter.frontend.cards.page_rules import (
+    LARGEST_RATIO,
+    PAGE_RULES,
+    GridRule,
+    PageRule,
+    SliceRule,
+    SplitRule,
+    TileRule,
+)
+from modelmeter.support.suggestions import unknown_name
 
 LARGEST_SIDE = 6000
 
@@ -25,6 +35,8 @@ def find_oracle(name: str, rule: PageRule) -> Oracle:
         return _find_tile_grid_oracle(rule) if rule.has_rows else _find_tile_oracle(rule)
     if isinstance(rule, SplitRule):
         return _find_split_oracle(rule)
+    if isinstance(rule, SliceRule):
+        return _find_slice_oracle(rule)
     return _find_view_oracle()
 
 
@@ -139,6 +151,53 @@ def _find_split_oracle(rule: SplitRule) -> Oracle:
     return count
 
 
+def _find_slice_oracle(rule: SliceRule) -> Oracle:
+    """Return the processor of MiniCPM-OCR with its own ``_preprocess``, on pictures that have no pixels.
+
+    Its package has it with torchvision only, which nothing that chooses sizes needs; its module is there without.
+    """
+    import torch
+
+    module = import_module("transformers.models.minicpm_ocr.image_processing_minicpm_ocr")
+
+    class Counter(module.MiniCPMOcrImageProcessor):  # type: ignore[misc, name-defined]  # transformers has no types
+        def resize(self, image: Any, size: Any, **_: Any) -> Any:
+            return make_picture(size.width, size.height)
+
+        def rescale_and_normalize(self, images: Any, *_: Any) -> Any:
+            return images
+
+        def reshape_by_patch(self, image: Any, patch_size: int) -> Any:
+            return torch.empty(1, 1, 1, device="meta")
+
+    def make_picture(width: int, height: int) -> Any:
+        return torch.empty(3, height, width, device="meta")
+
+    processor = Counter(patch_size=rule.factor // 2)
+    assert processor.downsample_mode == "4x", "a cell has 2 x 2 patches"
+    assert (processor.scale_resolution, processor.max_slice_nums) == (rule.scale_resolution, rule.max_slice_nums)
+    options = {
+        option: getattr(processor, option) for option in (
+            "max_slice_nums", "scale_resolution", "patch_size", "slice_mode", "small_image_upsize", "downsample_mode"
+        )
+    }  # fmt: skip
+
+    def count(width: int, height: int) -> tuple[int, ...]:
+        found = processor._preprocess(
+            [make_picture(width, height)], do_resize=True, resample=None, do_rescale=False, rescale_factor=1,
+            do_normalize=False, image_mean=None, image_std=None, return_tensors=None, disable_grouping=True, **options,
+        )  # fmt: skip
+        patches = found["target_sizes"].tolist()
+        assert all(side % 2 == 0 for view in patches for side in view)
+        overview, *slices = (tuple(side // 2 for side in view) for view in patches)
+        (grid,) = found["grids"]
+        assert len(slices) == grid[0] * grid[1], "the processor and the grid that it chose"
+        assert len(set(slices)) <= 1, "all slices of a page are alike"
+        return (*overview, len(slices), *(slices[0] if slices else overview))
+
+    return count
+
+
 def _find_view_oracle() -> Oracle:
     from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 
@@ -172,7 +231,7 @@ def check_rule(name: str, count: int) -> int:
     rule = PAGE_RULES[name]
     oracle = find_oracle(name, rule)
     compared = 0
-    for width, height in draw_sizes(name, rule.factor if isinstance(rule, GridRule) else 64, count):
+    for width, height in draw_sizes(name, getattr(rule, "factor", 64), count):
         found, expected = rule.find_sizes(width, height), oracle(width, height)
         assert found == expected, f"{name} at {width}x{height}: {found}, and {expected} by transformers"
         compared += 1
@@ -180,12 +239,16 @@ def check_rule(name: str, count: int) -> int:
 
 
 def main() -> None:
-    """Compare all rules."""
+    """Compare all rules, or some."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cards", nargs="*", help="names; all of them if none is given")
     parser.add_argument("--sizes", type=int, default=100_000, help="of pages of each model")
-    sizes = parser.parse_args().sizes
-    for name in PAGE_RULES:
-        print(f"{name}: {check_rule(name, sizes):,} pages are seen as transformers sees them")
+    options = parser.parse_args()
+    unknown = [name for name in options.cards if name not in PAGE_RULES]
+    if unknown:
+        parser.error(str(unknown_name("card", unknown[0], PAGE_RULES)))
+    for name in options.cards or PAGE_RULES:
+        print(f"{name}: {check_rule(name, options.sizes):,} pages are seen as transformers sees them", flush=True)
 
 
 if __name__ == "__main__":

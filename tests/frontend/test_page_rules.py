@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from attrs import evolve
 from tests.check_pages import check_rule, draw_sizes, find_oracle
 
 from llm_perf_opt.commands.page_views import PageViews
@@ -26,7 +27,7 @@ def test_sizes_are_those_of_the_processor_at_random_pages(name: str) -> None:
     assert check_rule(name, SIZES) == SIZES
 
 
-@pytest.mark.parametrize("name", ["qwen2.5-vl-3b", "smolvlm2-2.2b", "deepseek-ocr-2", "unlimited-ocr"])
+@pytest.mark.parametrize("name", ["qwen2.5-vl-3b", "smolvlm2-2.2b", "deepseek-ocr-2", "unlimited-ocr", "minicpm-ocr"])
 def test_the_check_finds_a_rule_that_is_wrong_by_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("transformers")
     oracle: Callable[[int, int], Any] = find_oracle(name, PAGE_RULES[name])
@@ -62,6 +63,25 @@ def test_an_a4_page_by_hand() -> None:
     assert PAGE_RULES["gemma-3-4b"].find_sizes(1654, 2339) == (1,)
 
 
+def test_a_page_of_slices_by_hand() -> None:
+    """An overview and slices have about 448 x 448 pixels each, and cells of 32 x 32."""
+    rule = PAGE_RULES["minicpm-ocr"]
+    # 448 / sqrt(1654 / 2339) = 532.7 rows, and 532 * 0.7071 = 376.2 columns: 16.6 x 11.75 cells. 1654 * 2339 pixels are
+    # more than nine times 448 * 448, and 3 x 3 slices more like the page than 4 x 2: |log 0.7071| = 0.34652 is less
+    # than |log 0.7071 - log 0.5| = 0.34663. A slice is 551 x 780: 448 / sqrt(551 / 780) = 533.03, 533 * 0.7064 = 376.5.
+    assert rule.find_sizes(1654, 2339) == (17, 12, 9, 17, 12)
+    # 2480 / 3508 = 0.70696 is nearer to 0.5 than to 1: four rows of two slices, of 1240 x 877 pixels each:
+    # 448 / sqrt(1240 / 877) = 376.8, and 376 * 1.4139 = 531.6.
+    assert rule.find_sizes(2480, 3508) == (17, 12, 8, 12, 17)
+    # Half of 32 cells more than a whole number: 448 = 14 * 32, and a page of as many pixels is not cut.
+    assert rule.find_sizes(448, 448) == (14, 14, 0, 14, 14)
+    # One more pixel, and it is: in two. Both ways are as near, and then rows are taken. 448 / 2 = 224.
+    # 448 / sqrt(449 / 224) = 316.4, and 316 * 2.0045 = 633.4: 9.875 x 19.8 cells.
+    assert rule.find_sizes(449, 449) == (14, 14, 2, 10, 20)
+    # 448 / sqrt(200) = 31.7 rows are a cell, as any less; 31 * 200 = 6200 columns are 193.75 cells.
+    assert rule.find_sizes(4000, 20) == (1, 194, 0, 1, 194)
+
+
 def test_a_page_of_one_row_of_pixels_is_enlarged_or_refused() -> None:
     with pytest.raises(WorkloadError, match="too long for its width; expected sides of which one is at most 200 times"):
         PAGE_RULES["qwen2.5-vl-3b"].find_sizes(1, random.Random(7).randint(201, 10**6))
@@ -85,6 +105,23 @@ def test_a_page_that_is_too_small_is_refused_in_pixels(monkeypatch: pytest.Monke
         PageViews(page="10x10").find_sizes("vision", {}, sizes)
     with pytest.raises(WorkloadError, match="grid_height = 4, grid_width = 3 follow"):
         PageViews(page="97x98").find_sizes("vision", {}, sizes)
+
+
+def test_a_page_that_is_too_long_is_refused_where_any_square_is_large_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All pages are resized to as many pixels: what has one row of cells is 88 times as wide as high."""
+    rule = PAGE_RULES["minicpm-ocr"]
+    tower = CARDS["minicpm-ocr"].tower
+    assert tower is not None
+    least = {size.name: SimpleNamespace(minimum=size.least) for size in tower.sizes if size.name in rule.sizes}
+    views = make_page_views(rule)
+    monkeypatch.setattr("llm_perf_opt.commands.page_views.find_page_views", lambda model: views)
+    monkeypatch.setattr("llm_perf_opt.commands.page_views.load_costs", lambda model: SimpleNamespace(DIMENSIONS=least))
+    sizes = dict.fromkeys(least, 4)
+    assert PageViews(page="1x1").find_sizes("vision", {}, sizes)["grid_height"] == 14
+    # 448 / sqrt(87) = 48.03 are 1.5 cells, which rounds to the even 2; 448 / sqrt(88) = 47.8.
+    assert PageViews(page="870x10").find_sizes("vision", {}, sizes)["grid_height"] == 2
+    with pytest.raises(WorkloadError, match="the page is too long for its width; expected sides that are more alike"):
+        PageViews(page="880x10").find_sizes("vision", {}, sizes)
 
 
 def test_views_are_sizes_of_the_evaluators() -> None:
@@ -114,6 +151,8 @@ def test_cards_are_listed_with_what_follows_from_a_page() -> None:
     lines = {name: "\n".join(card.describe()) for name, card in CARDS.items()}
     assert "--page gives grid_height, grid_width" in lines["qwen2.5-vl-3b"]
     assert "--page gives num_width_tiles, num_height_tiles" in lines["unlimited-ocr"]
-    assert "it takes no --page" in lines["minicpm-ocr"]
+    slices = "grid_height, grid_width, num_slices, slice_grid_height, slice_grid_width"
+    assert f"--page gives {slices}" in lines["minicpm-ocr"]
+    assert "it takes no --page" in "\n".join(evolve(CARDS["minicpm-ocr"], name="another").describe())
     assert "--page" not in lines["llama-3.1-8b"]
-    assert {*PAGE_RULES} == {name for name, card in CARDS.items() if card.tower and not card.refused}
+    assert {*PAGE_RULES} == {name for name, card in CARDS.items() if card.tower}

@@ -44,6 +44,8 @@ def test_pages_are_seen_in_a_browser_as_in_python(name: str) -> None:
     views = make_page_views(rule)
     pages = [*draw_sizes(name, getattr(rule, "factor", 64), PAGES)]
     pages += [(chance.randint(1, MAX_PAGE_SIDE), chance.randint(1, MAX_PAGE_SIDE)) for _ in range(500)]
+    # Squares, and pages of 4 to 1, are between two grids of slices that are as near.
+    pages += [(side * across, side * down) for side in range(100, 1500, 7) for across, down in ((1, 1), (4, 1), (1, 4))]
     pages += [(MAX_PAGE_SIDE, MAX_PAGE_SIDE), (1, 1), (1, 201), (7, 3000), (MAX_PAGE_SIDE, MAX_PAGE_SIDE - 1)]
     script = shorten_script(views.read_script()) + RUN
     found = subprocess.run(

@@ -119,13 +119,14 @@ class PageViews:
         Raises
         ------
         WorkloadError
-            Always; it says from which side on a square page is large enough.
+            Always; it says from which side on a square page is large enough, or that any is.
         """
         sides = range(1, _LONGEST_TRIED)
         side = bisect_left(sides, True, key=lambda side: all(cut(side)[size] >= least[size] for size in least))
+        expected = f"as a square, at least {sides[side]}x{sides[side]} pixels" if side < len(sides) else None
         raise WorkloadError(
-            "the page is too small for this model", place="--page",
-            expected=f"as a square, at least {sides[side]}x{sides[side]} pixels" if side < len(sides) else None,
+            "the page is too small for this model" if side else "the page is too long for its width", place="--page",
+            expected=expected if side else "sides that are more alike: any square has enough pixels",
             found=f"{self.page}, of which {', '.join(f'{size} = {value}' for size, value in found.items())} follow",
             remedy=f"they have to be at least {' and '.join(map(str, least.values()))}",
         )  # fmt: skip

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Final, TypeAlias
 
 import sympy
 from sympy import QQ
@@ -12,6 +13,8 @@ from sympy.polys.matrices import DomainMatrix
 
 from modelmeter.dimensions.functions import Size
 from modelmeter.support.errors import CountError
+
+Number: TypeAlias = int | Fraction
 
 
 class Interpolation:
@@ -39,8 +42,8 @@ class Interpolation:
         meanings: Mapping[sympy.Symbol, sympy.Expr] | None = None,
     ) -> None:
         self._terms = [term.xreplace(dict(meanings or {})) for term in terms]
-        self._rows = [[_evaluate(term, point) for term in terms] for point in points]
-        self._chosen, self._inverse = _invert(self._rows)
+        self._rows = [evaluate_terms(terms, point) for point in points]
+        self._chosen, self._inverse, self._denominator = _invert(self._rows)
         self._known: dict[tuple[int, ...], Size] = {}
 
     def fit(self, values: Sequence[int], place: str) -> Size:
@@ -59,44 +62,73 @@ class Interpolation:
     def _solve(self, values: tuple[int, ...], place: str) -> Size:
         if not any(values):
             return 0
-        chosen = [values[row] for row in self._chosen]
+        chosen, common = [values[row] for row in self._chosen], self._denominator
         solution = [sum(a * b for a, b in zip(row, chosen, strict=True)) for row in self._inverse]
         for row, value in zip(self._rows, values, strict=True):
-            if sum(a * b for a, b in zip(row, solution, strict=True)) != value:
+            if sum(a * b for a, b in zip(row, solution, strict=True)) != common * value:
                 raise CountError("a count is no sum of the terms of its card", place=place, found=value)
         total = sympy.Add(
-            *(sympy.Rational(a.numerator, a.denominator) * term for a, term in zip(solution, self._terms, strict=True))
+            *(sympy.Rational(a, common) * term for a, term in zip(solution, self._terms, strict=True) if a)
         )
         return int(total) if total.is_Integer else sympy.expand(total)
 
 
-def count_independent(terms: Sequence[sympy.Expr], points: Sequence[Mapping[str, int]]) -> int:
-    """Return how many of ``terms`` the points tell apart."""
-    rows = [[_evaluate(term, point) for term in terms] for point in points]
-    return len(_choose_rows(rows)[1])
+_PRIME: Final = 2**61 - 1
 
 
-def _evaluate(term: sympy.Expr, point: Mapping[str, int]) -> Fraction:
+class IndependentRows:
+    """Rows of numbers of which none is a combination of those before it, found one by one.
+
+    They are told apart modulo a prime: what is independent there is so in rational numbers, too.
+    """
+
+    def __init__(self) -> None:
+        self._reduced: dict[int, list[int]] = {}
+
+    def __len__(self) -> int:
+        """How many were taken."""
+        return len(self._reduced)
+
+    def add(self, row: Sequence[Number]) -> bool:
+        """Take a row, and tell whether it is independent of those before."""
+        rest = [value.numerator * pow(value.denominator, -1, _PRIME) % _PRIME for value in row]
+        for pivot, reduced in self._reduced.items():
+            if factor := rest[pivot]:
+                rest = [(value - factor * known) % _PRIME for value, known in zip(rest, reduced, strict=True)]
+        for pivot, value in enumerate(rest):
+            if value:
+                inverse = pow(value, -1, _PRIME)
+                self._reduced[pivot] = [each * inverse % _PRIME for each in rest]
+                return True
+        return False
+
+
+def evaluate_terms(terms: Sequence[sympy.Expr], point: Mapping[str, int]) -> list[Number]:
+    """Return the value of each term at a point."""
+    return [_evaluate(term, point) for term in terms]
+
+
+def _evaluate(term: sympy.Expr, point: Mapping[str, int]) -> Number:
     value = term.xreplace({symbol: sympy.Integer(point[symbol.name]) for symbol in term.free_symbols})
-    return Fraction(int(value.p), int(value.q))
+    return int(value) if value.is_Integer else Fraction(int(value.p), int(value.q))
 
 
-def _invert(rows: Sequence[Sequence[Fraction]]) -> tuple[list[int], list[list[Fraction]]]:
-    """Return rows that are independent, as many as there are columns, and the inverse of their matrix."""
-    width = len(rows[0])
-    numbers, chosen = _choose_rows(rows)
+def _invert(rows: Sequence[Sequence[Number]]) -> tuple[list[int], list[list[int]], int]:
+    """Return the first rows that are independent, as many as there are columns, and the inverse of their matrix.
+
+    The inverse is of integers over a denominator, which comes last.
+    """
+    width, independent = len(rows[0]), IndependentRows()
+    chosen = [number for number, row in enumerate(rows) if independent.add(row)]
     if len(chosen) < width:
         raise CountError(
             "the points do not tell the terms of a card apart", expected=f"{width} terms", found=len(chosen)
         )
-    inverse = DomainMatrix([numbers[row] for row in chosen], (width, width), QQ).inv()
-    return list(chosen), [
-        [Fraction(int(value.numerator), int(value.denominator)) for value in row] for row in inverse.to_list()
-    ]
-
-
-def _choose_rows(rows: Sequence[Sequence[Fraction]]) -> tuple[list[list[Any]], tuple[int, ...]]:
-    """Return the rows as rational numbers of sympy, and which of them are independent."""
-    numbers = [[QQ(value.numerator, value.denominator) for value in row] for row in rows]
-    chosen: tuple[int, ...] = DomainMatrix(numbers, (len(rows), len(rows[0])), QQ).transpose().rref()[1]
-    return numbers, chosen
+    numbers = [[QQ(value.numerator, value.denominator) for value in rows[row]] for row in chosen]
+    inverse = DomainMatrix(numbers, (width, width), QQ).inv().to_list()
+    common = math.lcm(*(int(value.denominator) for row in inverse for value in row))
+    return (
+        chosen,
+        [[int(value.numerator) * (common // int(value.denominator)) for value in row] for row in inverse],
+        common,
+    )

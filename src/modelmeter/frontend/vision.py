@@ -11,14 +11,16 @@ import torch
 from attrs import frozen
 from torch import nn
 
+from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.dimensions.functions import Size
 from modelmeter.frontend.cards.card import Tower
-from modelmeter.frontend.interpolation import Interpolation, count_independent
+from modelmeter.frontend.interpolation import IndependentRows, Interpolation, evaluate_terms
 from modelmeter.frontend.operator_parts import PARTS, list_alive, list_moved, list_parts, make_operator
 from modelmeter.frontend.real_integers import RealIntegers
 from modelmeter.frontend.recording import Lines, record_forward
 from modelmeter.frontend.records import Lifetime, TracedForward, TracedOperator, describe_sizes
 from modelmeter.frontend.tracing import DTYPE, read_recording
+from modelmeter.frontend.turns import Views, split_calls
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.layers.base import Shape
 from modelmeter.metrics.cost import KINDS, Elements
@@ -51,10 +53,10 @@ def run_vision(model: nn.Module, tower: Tower, sizes: Mapping[str, int]) -> Call
 
 @frozen(kw_only=True)
 class VisionCount:
-    """What a run did, by operator of a module: the sums of its numbers, and the most that is alive beside each call."""
+    """What a run did, by operator of a module: the sums of its numbers, and what is alive beside each call."""
 
     sums: Mapping[Key, Mapping[str, int]]
-    alive: Mapping[Place, Mapping[str, int]]
+    alive: Mapping[Place, Sequence[Mapping[str, int]]]
     shapes: Mapping[str, list[tuple[int, ...]]]
 
 
@@ -64,16 +66,14 @@ def count_vision(model: nn.Module, tower: Tower, sizes: Mapping[str, int]) -> Vi
     forward = read_recording(recording, {})
     live = list_alive(forward)
     sums: dict[Key, dict[str, int]] = {}
-    alive: dict[Place, dict[str, int]] = {}
+    alive: dict[Place, list[dict[str, int]]] = {}
     for place, (traced, lines) in enumerate(zip(forward.operators, recording.lines, strict=True)):
         parts = list_parts(traced.operator)
         key = traced.path, traced.operator.name, list_moved(parts)
         held = sums.setdefault(key, dict.fromkeys(parts, 0))
         for part, size in parts.items():
             held[part] += int(size)
-        most = alive.setdefault((key, lines), live[place])
-        if sum(live[place].values()) > sum(most.values()):
-            alive[key, lines] = live[place]
+        alive.setdefault((key, lines), []).append(live[place])
     return VisionCount(
         sums=sums, alive=alive,
         shapes={path: [tuple(map(int, shape)) for shape in shapes] for path, shapes in forward.output_shapes.items()},
@@ -95,6 +95,7 @@ def trace_vision(
     """
     points = choose_images(tower, seed)
     interpolation = Interpolation(tower.terms, points, tower.totals)
+    views = [count_views(tower, point) for point in points]
     counts: list[VisionCount] = []
     uncast: list[VisionCount] = []
     for dtype, counted in ((DTYPE, counts), (torch.float32, uncast)):
@@ -104,17 +105,21 @@ def trace_vision(
             counted.append(count_vision(model, tower, point))
     keys = dict.fromkeys(key for count in counts for key in count.sums)
 
-    def fit(tables: Sequence[Mapping[Any, Mapping[str, int]]], place: Any, key: Key, part: str) -> Size:
-        values = [table.get(place, {}).get(part, 0) for table in tables]
-        return interpolation.fit(values, f"vision {key[0]} {key[1]} {part}")
+    def fit(held: Sequence[Mapping[str, int]], key: Key, part: str) -> Size:
+        return interpolation.fit([each.get(part, 0) for each in held], f"vision {key[0]} {key[1]} {part}")
 
     def fit_alive(counted: Sequence[VisionCount]) -> dict[Key, list[Elements]]:
-        """Return what is alive beside each operator, without what is alive beside another call of it."""
+        """Return what is alive beside each operator, without what is alive beside another call of it.
+
+        Of the calls in a loop over views, the most that is alive beside those of each turn is such a sum.
+        """
         found: dict[Key, dict[Elements, None]] = {}
-        tables = [count.alive for count in counted]
-        for place in dict.fromkeys(place for table in tables for place in table):
-            elements = Elements(**{kind: fit(tables, place, place[0], kind) for kind in KINDS})
-            found.setdefault(place[0], {})[elements] = None
+        for place in dict.fromkeys(place for count in counted for place in count.alive):
+            for calls in split_calls([count.alive.get(place, ()) for count in counted], views):
+                if any(calls):
+                    most = [max(held, key=lambda each: sum(each.values()), default={}) for held in calls]
+                    elements = Elements(**{kind: fit(most, place[0], kind) for kind in KINDS})
+                    found.setdefault(place[0], {})[elements] = None
         return {key: list(held) for key, held in found.items()}
 
     operators: list[TracedOperator] = []
@@ -127,15 +132,17 @@ def trace_vision(
             parts = {}
 
     alive = fit_alive(counts)
-    sums = [count.sums for count in counts]
+    sums = {key: [count.sums.get(key, {}) for count in counts] for key in keys}
     lifetimes = [
         life
         for key in keys
-        for life in place_alive(key, alive[key], {part: fit(sums, key, key, part) for part in PARTS})
+        for life in place_alive(key, alive[key], {part: fit(sums[key], key, part) for part in PARTS})
     ]
     uncast_lifetimes = [life for key, held in fit_alive(uncast).items() for life in place_alive(key, held, {})]
     paths = dict.fromkeys(path for count in counts for path in count.shapes)
-    calls = {path: _fit_calls(interpolation, [count.shapes.get(path, []) for count in counts], path) for path in paths}
+    calls = {
+        path: _fit_calls(interpolation, [count.shapes.get(path, []) for count in counts], views, path) for path in paths
+    }
     return TracedForward(
         condition=1, at={}, operators=tuple(operators), lifetimes=tuple(lifetimes), kv_elements={},
         output_shapes={path: shapes for path, (shapes, _) in calls.items()}, copies={},
@@ -145,11 +152,12 @@ def trace_vision(
 
 
 def _fit_calls(
-    interpolation: Interpolation, called: Sequence[Sequence[tuple[int, ...]]], path: str
+    interpolation: Interpolation, called: Sequence[Sequence[tuple[int, ...]]], views: Sequence[Views], path: str
 ) -> tuple[tuple[Shape, ...], tuple[Size, ...]]:
     """Return the shapes of the output of a module, and how often each happens, from those of its calls at each point.
 
-    A module is called as often at all points, or has a first call and any number of others of one shape.
+    A module is called as often at all points, or has a first call and any number of others: of one shape for first
+    views of images, and of one for the views behind them.
 
     Raises
     ------
@@ -170,14 +178,26 @@ def _fit_calls(
 
     if fewest == most:
         return tuple(fit_shape([calls[number] for calls in called]) for number in range(most)), (1,) * most
-    if not fewest or any(len(set(calls[1:])) > 1 for calls in called):
+    of_first, *of_others = split_calls(called, views)
+    others = [[calls[1:] for calls in of_first], [[*second, *later] for second, later in zip(*of_others, strict=True)]]
+    if not fewest or any(len(set(calls)) > 1 for other in others for calls in other):
         raise CountError(
             "a module is called as often as no formula says", place=place, found=f"{fewest} to {most} times"
         )
     first = fit_shape([calls[0] for calls in called])
-    is_same = all(set(calls) == {calls[0]} for calls in called)
-    other = first if is_same else fit_shape([calls[1] if len(calls) > 1 else () for calls in called])
-    return (first, other), (1, interpolation.fit([len(calls) - 1 for calls in called], place))
+    shapes, counts = [first], list[Size]([1])
+    for other in filter(any, others):
+        is_same = all({calls[0], *more} == {calls[0]} for calls, more in zip(called, other, strict=True))
+        shapes.append(first if is_same else fit_shape([calls[0] if calls else () for calls in other]))
+        counts.append(interpolation.fit([len(calls) for calls in other], place))
+    return tuple(shapes), tuple(counts)
+
+
+def count_views(tower: Tower, sizes: Mapping[str, int]) -> Views:
+    """Return how many views a tower goes through at sizes of all prompts together."""
+    images, *_ = tower.sizes
+    of_image = int(evaluate(tower.views, sizes))
+    return Views(of_all=sizes[images.name] * of_image, of_image=of_image)
 
 
 def choose_images(tower: Tower, seed: str) -> list[dict[str, int]]:
@@ -192,14 +212,25 @@ def choose_images(tower: Tower, seed: str) -> list[dict[str, int]]:
     """
     chance = random.Random(seed)
     names = [size.name for size in tower.sizes]
-    drawn = dict.fromkeys(product(*((size.least, size.least + 1) for size in tower.sizes)))
-    wanted = len(tower.terms) + _BESIDE
+    corners = product(*((size.least, size.least + 1) for size in tower.sizes))
+    points = dict.fromkeys(corners)
+    told = IndependentRows()
+
+    def tell(point: Sequence[int]) -> bool:
+        return told.add(evaluate_terms(tower.terms, dict(zip(names, point, strict=True))))
+
+    for corner in points:
+        tell(corner)
+    beside = _BESIDE
     for _ in range(_MOST_DRAWS):
-        if len(drawn) >= wanted:
-            points = [dict(zip(names, point, strict=True)) for point in drawn]
-            missing = len(tower.terms) - count_independent(tower.terms, points)
-            if not missing:
-                return points
-            wanted = len(drawn) + missing
-        drawn[tuple(chance.randint(size.least, size.most) for size in tower.sizes)] = None
+        missing = len(tower.terms) - len(told)
+        if not missing and not beside:
+            return [dict(zip(names, point, strict=True)) for point in points]
+        drawn = tuple(chance.randint(size.least, size.most) for size in tower.sizes)
+        if drawn in points:
+            continue
+        if tell(drawn):
+            points[drawn] = None
+        elif not missing and beside:
+            points[drawn], beside = None, beside - 1
     raise CountError("the sizes within the bounds of a card do not tell its terms apart", found=names)

@@ -99,6 +99,9 @@ class Tower:
         The lists of blocks of which few are counted.
     shallow
         The keys of a tower of few blocks, by section and maybe section therein: it has two blocks of each kind.
+    views
+        As how many views of maybe two sizes, the first and all others, an image is looked at in loops: all of its
+        views come before those of the next image.
     words
         What the stage is, in few words.
     """
@@ -109,6 +112,7 @@ class Tower:
     terms: tuple[sympy.Expr, ...]
     blocks: tuple[Blocks, ...]
     shallow: Mapping[str, Any]
+    views: sympy.Expr = sympy.S.One
     words: str = "the vision tower and its merger, over the images of all prompts"
 
     def add_up(self, sizes: Mapping[str, int]) -> dict[str, int]:

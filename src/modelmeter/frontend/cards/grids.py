@@ -78,18 +78,3 @@ def pack_patches(
         return {pixels: patches, grid: torch.tensor([[1, merge * height, merge * width]] * images)}
 
     return make
-
-
-def pack_rows(patch: int, *, merge: int) -> Callable[[Mapping[str, int]], dict[str, Any]]:
-    """Return how the rows of the pixels of patches are packed side by side, with ``merge`` x ``merge`` to a cell."""
-
-    def make(sizes: Mapping[str, int]) -> dict[str, Any]:
-        import torch  # only where a stage runs
-
-        images, height, width = (sizes[size.name] for size in (IMAGES, HEIGHT, WIDTH))
-        patches = images * merge * height * merge * width
-        pixels = torch.empty(1, 3, patch, patches * patch, device="meta", dtype=torch.get_default_dtype())
-        grids = torch.tensor([[merge * height, merge * width]] * images, dtype=torch.int32)
-        return {"pixel_values": pixels, "target_sizes": grids}
-
-    return make

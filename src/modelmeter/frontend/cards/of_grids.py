@@ -13,7 +13,14 @@ from modelmeter.frontend.cards.grids import (
     make_grid_sizes,
     make_window_terms,
     pack_patches,
-    pack_rows,
+)
+from modelmeter.frontend.cards.slices import (
+    NUM_SLICES,
+    SLICE_CELLS,
+    VIEWS_OF_IMAGE,
+    make_slice_sizes,
+    make_slice_terms,
+    pack_slices,
 )
 
 QWEN2_5_VL_3B: Final = Card(
@@ -149,20 +156,20 @@ MINICPM_OCR: Final = Card(
     model_type="minicpm_ocr",
     class_name="MiniCPMOcrForConditionalGeneration",
     tower=Tower(
-        sizes=make_grid_sizes(least=2),  # the merger does not copy rows of one cell
+        sizes=make_slice_sizes(least=2),  # the merger does not copy rows of one cell
         look=look_at_features,
-        make_inputs=pack_rows(16, merge=2),
-        terms=GRID_TERMS,
+        make_inputs=pack_slices(16, merge=2),
+        terms=make_slice_terms(),
+        views=VIEWS_OF_IMAGE,
         blocks=(Blocks(path="model.vision_tower.encoder.layers"),),
-        shallow={"vision_config": {"num_hidden_layers": 4, "insert_layer_id": 2}},
+        shallow={"vision_config": {"num_hidden_layers": 2}},
     ),
-    image_tokens=CELLS,
+    image_tokens=CELLS + NUM_SLICES * SLICE_CELLS,
     refused={
         "prefill": "model.language_model.layers.0.linear_attn runs aten.linalg_solve_triangular, which has no price, "
         "at models/qwen3_5/modeling_qwen3_5.py:385"
     },
-    remarks="with the sizes that are the defaults of its class; pages are cut into grids of two sizes, so that no one "
-    "grid follows from their pixels",
+    remarks="with the sizes that are the defaults of its class",
 )  # fmt: skip
 
 CARDS: Final = (QWEN2_5_VL_3B, PADDLEOCR_VL, QWEN3_VL_4B, HUNYUAN_OCR, MINICPM_OCR)

@@ -75,10 +75,41 @@ const PAGE_VIEWS = (refuse) => {
     return [tiles > 1 ? tiles + 1 : 1];
   };
 
-  const findSizes = "factor" in rule ? findCells
-    : "longest_side" in rule ? findFrames
-      : "tile_side" in rule ? findTiles
-        : () => [1];
+  const divide = (length, parts) => Math.max(1, round(length / parts));
+
+  const findResized = (width, height) => {
+    const ratio = width / height;
+    const resized = Math.trunc(rule.scale_resolution / Math.sqrt(ratio));
+    return [divide(resized, rule.factor), divide(Math.trunc(resized * ratio), rule.factor)];
+  };
+
+  // Logarithms may end in another digit than those of Python. Where two grids are as near, they are the same numbers
+  // in both, and else their distances differ by more, of pages with sides of at most 2^22 pixels.
+  const findSlices = (width, height) => {
+    const overview = findResized(width, height);
+    const pixels = rule.scale_resolution * rule.scale_resolution;
+    const most = Math.min(Math.ceil((width * height) / pixels), rule.max_slice_nums);
+    if (most <= 1) return [...overview, 0, ...overview];
+    let nearest = Infinity;
+    let found = [1, 1];
+    for (let count = Math.max(2, most - 1); count <= Math.min(most + 1, rule.max_slice_nums); count++) {
+      for (let rows = 1; rows <= count; rows++) {
+        if (count % rows > 0) continue;
+        const distance = Math.abs(Math.log(width / height) - Math.log(count / rows / rows));
+        if (distance < nearest || (distance === nearest && rows > found[0])) {
+          [nearest, found] = [distance, [rows, count / rows]];
+        }
+      }
+    }
+    const [rows, columns] = found;
+    return [...overview, rows * columns, ...findResized(divide(width, columns), divide(height, rows))];
+  };
+
+  const findSizes = "scale_resolution" in rule ? findSlices
+    : "factor" in rule ? findCells
+      : "longest_side" in rule ? findFrames
+        : "tile_side" in rule ? findTiles
+          : () => [1];
 
   const checkSide = (place, value) => {
     if (typeof value === "string" || value < 1n || value > MAX_PAGE_SIDE) {

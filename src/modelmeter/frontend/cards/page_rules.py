@@ -174,7 +174,64 @@ class ViewRule:
         return (1,)
 
 
-PageRule: TypeAlias = GridRule | TileRule | SplitRule | ViewRule
+@frozen(kw_only=True)
+class SliceRule:
+    """An overview of the whole page, and slices of it where it has more pixels than they have: grids of cells.
+
+    Parameters
+    ----------
+    factor
+        Pixels of the side of a cell.
+    scale_resolution
+        Pixels of the side of a square that has as many as the overview, and as each slice, is resized to.
+    max_slice_nums
+        How many slices a page may have.
+    """
+
+    sizes: ClassVar = ("grid_height", "grid_width", "num_slices", "slice_grid_height", "slice_grid_width")
+    factor: int
+    scale_resolution: int
+    max_slice_nums: int
+
+    def find_sizes(self, width: int, height: int) -> tuple[int, ...]:
+        """Return the rows and columns of cells of the overview, how many slices there are, and those of each slice.
+
+        Where there is no slice, its cells make no difference: they are as many as those of the overview.
+        """
+        overview = self._find_cells(width, height)
+        grid = self._find_grid(width, height)
+        if grid is None:
+            return (*overview, 0, *overview)
+        rows, columns = grid
+        return (*overview, rows * columns, *self._find_cells(_divide(width, columns), _divide(height, rows)))
+
+    def _find_cells(self, width: int, height: int) -> tuple[int, int]:
+        ratio = width / height
+        resized = int(self.scale_resolution / math.sqrt(ratio))
+        return _divide(resized, self.factor), _divide(int(resized * ratio), self.factor)
+
+    def _find_grid(self, width: int, height: int) -> tuple[int, int] | None:
+        """Return the rows and columns of slices whose sides are most like those of the page; None of a small page.
+
+        Of grids that are alike in this, the one with more rows is taken.
+        """
+        most = min(math.ceil(width * height / self.scale_resolution**2), self.max_slice_nums)
+        if most <= 1:
+            return None
+        ratio, nearest, grid = math.log(width / height), math.inf, (1, 1)
+        for count in range(max(2, most - 1), min(most + 1, self.max_slice_nums) + 1):
+            for rows in (rows for rows in range(1, count + 1) if count % rows == 0):
+                distance = abs(ratio - math.log(count // rows / rows))
+                if distance < nearest or (distance == nearest and rows > grid[0]):
+                    nearest, grid = distance, (rows, count // rows)
+        return grid
+
+
+def _divide(length: int, parts: int) -> int:
+    return max(1, round(length / parts))
+
+
+PageRule: TypeAlias = GridRule | TileRule | SplitRule | ViewRule | SliceRule
 
 PAGE_RULES: Final[Mapping[str, PageRule]] = {
     # Patches of 14 or 16 pixels, of which 2 x 2 become a token. The pixels are those of the preprocessor_config.json of
@@ -188,6 +245,9 @@ PAGE_RULES: Final[Mapping[str, PageRule]] = {
     "smolvlm2-2.2b": SplitRule(longest_side=4 * 384, tile_side=384),
     "deepseek-ocr-2": TileRule(tile_side=768, min_tiles=2, max_tiles=6),
     "unlimited-ocr": TileRule(tile_side=640, min_tiles=2, max_tiles=32, has_rows=True),
+    # The class of the processor has patches of 14 pixels and that of the tower 16: the processor is given those of the
+    # tower, which can look at no others.
+    "minicpm-ocr": SliceRule(factor=32, scale_resolution=448, max_slice_nums=9),
 }
 """By name of a card."""
 

@@ -4,44 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from typing import Any
 
 import pytest
 import sympy
-from attrs import evolve
+from few_layers import make_few_layers
 
 from modelmeter.dimensions.evaluate import evaluate
-from modelmeter.frontend.cards.card import Card, Tower
+from modelmeter.frontend.cards.card import Tower
 from modelmeter.frontend.cards.shipped import CARDS
 from modelmeter.frontend.operator_parts import list_parts
 from modelmeter.frontend.records import TracedOperator
 from modelmeter.model.registry import forget_model
 
 SEEING = [card for card in CARDS.values() if card.tower is not None]
-
-
-def make_few_layers(card: Card) -> Card:
-    """Return the card of a model with two decoder layers, and with as few blocks of its tower as are counted.
-
-    Where most layers keep states alone, each fourth one has attention.
-    """
-    assert card.tower is not None
-    config: dict[str, Any] = deepcopy(dict(card.config))
-    text = config.setdefault("text_config", {})
-    text["num_hidden_layers"] = 4 if card.refused else 2
-    if "mlp_layer_types" in text:
-        text["mlp_layer_types"] = text["mlp_layer_types"][:2]
-    _update(config, card.tower.shallow)
-    return evolve(card, title=f"Few {card.title}", config=config)
-
-
-def _update(fields: dict[str, Any], keys: Mapping[str, Any]) -> None:
-    for key, value in keys.items():
-        if isinstance(value, Mapping):
-            _update(fields.setdefault(key, {}), value)
-        else:
-            fields[key] = value
 
 
 @pytest.fixture(scope="module", params=SEEING, ids=[card.name for card in SEEING])

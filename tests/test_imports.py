@@ -66,6 +66,7 @@ WITH_TORCH = (
             "chunks",
             "cards.grids",
             "cards.of_views",
+            "cards.slices",
             "cards.views",
             "compile",
             "configs.carded",

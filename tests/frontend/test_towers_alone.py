@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from test_cards import make_few_layers
+from few_layers import make_few_layers
 
 from modelmeter.frontend.cards.shipped import CARDS
 from modelmeter.model.registry import forget_model

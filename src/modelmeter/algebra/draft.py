@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, count, repeat
-from math import lcm
 from typing import TypeAlias
 
 from attrs import frozen
-from sympy.polys.rings import PolyElement
 
+from modelmeter.algebra.expansion import Expansion
 from modelmeter.algebra.polynomials import Polynomials
 from modelmeter.dimensions.functions import IntegerFunction
 from modelmeter.support.errors import FormulaError
@@ -99,21 +98,19 @@ def draft_polynomials(names: Iterable[str], polynomials: Polynomials) -> Draft:
     return Draft(unknowns=tuple(unknowns), outputs=outputs)
 
 
-def _clear_denominator(polynomial: PolyElement, monomials: dict[tuple[int, ...], Monomial]) -> tuple[Polynomial, int]:
+def _clear_denominator(polynomial: Expansion, monomials: dict[tuple[int, ...], Monomial]) -> tuple[Polynomial, int]:
     """Return a multiple of ``polynomial`` with integer coefficients, and the number to divide it by.
 
     ``monomials`` are those of exponents that were met before; new ones are added.
     """
-    terms = polynomial.terms()
-    denominator = lcm(*(int(coefficient.denominator) for _, coefficient in terms))
     numerator: Polynomial = {}
-    for exponents, coefficient in terms:
+    for exponents, number in polynomial.terms.items():
         if exponents not in monomials:
             if min(exponents, default=0) < 0:
                 raise FormulaError("a quotient of sizes is not known to be whole", found=polynomial.as_expr())
             monomials[exponents] = tuple(chain.from_iterable(map(repeat, count(), exponents)))
-        numerator[monomials[exponents]] = int(coefficient.numerator) * (denominator // int(coefficient.denominator))
-    return numerator, denominator
+        numerator[monomials[exponents]] = number
+    return numerator, polynomial.denominator
 
 
 def _count_operations(polynomial: Polynomial) -> int:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from fractions import Fraction
 from itertools import product
-from math import lcm
 from operator import lt
 from typing import Literal
 
 import sympy
-from sympy.polys.rings import PolyElement
 
+from modelmeter.algebra.expansion import Expansion
 from modelmeter.algebra.packed import (
     Multiples,
     Packed,
@@ -67,8 +66,8 @@ class Ordering:
         self._arguments = {call: tuple(map(_pack, arguments)) for call, arguments in read.arguments.items()}
         self._whole_quotients = {call for call in read.arguments if _is_whole(call, declared)}
         self._samples = Samples(read.generators, self._whole_quotients)
-        self._packed: dict[PolyElement, Packed] = {}
-        self._values: dict[PolyElement, list[int | Fraction]] = {}
+        self._packed: dict[Expansion, Packed] = {}
+        self._values: dict[Expansion, list[int | Fraction]] = {}
         self._brackets = {place for generator, place in self._places.items() if isinstance(generator, BRACKETS)}
         # A call comes before those in its arguments, which its bounds are made of.
         self._calls = sorted(read.arguments, key=lambda call: (-_depth(call), str(call)))
@@ -79,7 +78,7 @@ class Ordering:
         self._upper = [self._find_upper_bound(generator) for generator in read.generators]
         self._lower = [self._find_lower_bound(generator) for generator in read.generators]
 
-    def is_at_least(self, larger: PolyElement, smaller: PolyElement) -> bool:
+    def is_at_least(self, larger: Expansion, smaller: Expansion) -> bool:
         """Tell whether ``larger >= smaller`` is proved for all sizes."""
         if any(map(lt, self._sample(larger), self._sample(smaller))):
             return False  # most pairs have no order, and a proof that fails is slow
@@ -88,7 +87,7 @@ class Ordering:
         # Bounds lose something, so the proof is tried with few of them first.
         return any(self._is_never_negative(rest, units, bounds) for bounds in _ATTEMPTS)
 
-    def has_larger_terms(self, larger: PolyElement, smaller: PolyElement) -> bool:
+    def has_larger_terms(self, larger: Expansion, smaller: Expansion) -> bool:
         """Tell, faster than by :meth:`is_at_least`, whether no term of the difference is negative."""
         one, other = self._pack(larger), self._pack(smaller)
         times, other_times = other.denominator, one.denominator
@@ -96,12 +95,12 @@ class Ordering:
             one.terms.get(monomial, 0) * times >= number * other_times for monomial, number in other.terms.items()
         ) and all(number > 0 or monomial in other.terms for monomial, number in one.terms.items())
 
-    def _pack(self, polynomial: PolyElement) -> Packed:
+    def _pack(self, polynomial: Expansion) -> Packed:
         if polynomial not in self._packed:
             self._packed[polynomial] = _pack(polynomial)
         return self._packed[polynomial]
 
-    def _sample(self, polynomial: PolyElement) -> list[int | Fraction]:
+    def _sample(self, polynomial: Expansion) -> list[int | Fraction]:
         """Return the values of a polynomial at the sample points."""
         if polynomial not in self._values:
             self._values[polynomial] = self._samples.evaluate(self._pack(polynomial))
@@ -221,15 +220,11 @@ class Ordering:
         return None
 
 
-def _pack(polynomial: PolyElement) -> Packed:
-    """Return a polynomial with rational coefficients in integers."""
-    degree = max((abs(power) for exponents in polynomial for power in exponents), default=0)
-    denominator = lcm(*(int(coefficient.denominator) for coefficient in polynomial.values()))
-    terms = {
-        pack(exponents): int(coefficient.numerator) * (denominator // int(coefficient.denominator))
-        for exponents, coefficient in polynomial.items()
-    }
-    return Packed(terms, denominator, degree)
+def _pack(polynomial: Expansion) -> Packed:
+    """Return a polynomial with each monomial in one integer."""
+    degree = max((abs(power) for exponents in polynomial.terms for power in exponents), default=0)
+    terms = {pack(exponents): number for exponents, number in polynomial.terms.items()}
+    return Packed(terms, polynomial.denominator, degree)
 
 
 def _divide(dividend: Packed, divisor: Packed) -> Packed | None:

@@ -10,9 +10,8 @@ from functools import lru_cache
 
 import sympy
 from attrs import frozen
-from sympy.polys.orderings import lex
-from sympy.polys.rings import PolyElement, PolyRing
 
+from modelmeter.algebra.expansion import Expansion
 from modelmeter.algebra.packed import (
     Packed,
     add,
@@ -39,15 +38,14 @@ class Polynomials:
         Symbols in the order of the documentation, then calls of integer functions; a call's own
         arguments are made of generators too.
     outputs
-        The polynomials of the formulas that were read, in their order, with rational coefficients.
-        A quotient by a symbol is a negative exponent.
+        The polynomials of the formulas that were read, in their order. A quotient by a symbol is a negative exponent.
     arguments
         For every call among the generators, the polynomials of its arguments.
     """
 
     generators: tuple[sympy.Expr, ...]
-    outputs: tuple[PolyElement, ...]
-    arguments: dict[sympy.Expr, tuple[PolyElement, ...]]
+    outputs: tuple[Expansion, ...]
+    arguments: dict[sympy.Expr, tuple[Expansion, ...]]
 
 
 def read_polynomials(
@@ -114,29 +112,27 @@ class _Reader:
             pending = [argument for call in calls for argument in arguments[call]]
         order = sorted(used, key=lambda place: self._order(self._generators[place]))
         generators = tuple(self._generators[place] for place in order)
-        make = self._make_elements(generators, order)
+        make = self._expand_over(generators, order)
         return Polynomials(
             generators=generators,
             outputs=tuple(map(make, outputs)),
             arguments={call: tuple(map(make, arguments[call])) for call in generators if call in arguments},
         )
 
-    def _make_elements(
-        self, generators: tuple[sympy.Expr, ...], order: Sequence[int]
-    ) -> Callable[[Packed], PolyElement]:
-        """Return how packed polynomials become elements of the ring of ``generators``, whose places are ``order``."""
-        ring = _make_ring(generators)
+    def _expand_over(self, generators: tuple[sympy.Expr, ...], order: Sequence[int]) -> Callable[[Packed], Expansion]:
+        """Return how packed polynomials become those over ``generators``, whose places are ``order``."""
         count = len(self._generators)
         known: dict[int, tuple[int, ...]] = {}
 
-        def make(polynomial: Packed) -> PolyElement:
-            element = ring.zero
-            for monomial, number in polynomial.terms.items():
-                if monomial not in known:
-                    exponents = unpack(monomial, count)
-                    known[monomial] = tuple(exponents[place] for place in order)
-                element[known[monomial]] = sympy.QQ(number, polynomial.denominator)
-            return element
+        def unpack_ordered(monomial: int) -> tuple[int, ...]:
+            if monomial not in known:
+                exponents = unpack(monomial, count)
+                known[monomial] = tuple([exponents[place] for place in order])
+            return known[monomial]
+
+        def make(polynomial: Packed) -> Expansion:
+            terms, denominator, _ = polynomial
+            return Expansion.of(generators, zip(map(unpack_ordered, terms), terms.values(), strict=True), denominator)
 
         return make
 
@@ -192,12 +188,6 @@ class _Reader:
         return (not generator.is_Symbol, self._ranks.get(text, len(self._ranks)), text)
 
 
-@lru_cache(maxsize=256)  # sympy compiles functions for each; programs, pages and data read the same formulas
-def _make_ring(generators: tuple[sympy.Expr, ...]) -> PolyRing:
-    # Lexicographic, so that terms come out in the order of the generators.
-    return PolyRing(generators, sympy.QQ, lex)
-
-
-@lru_cache(maxsize=4096)  # printing a call is slow, and every ring asks for its place again
+@lru_cache(maxsize=4096)  # printing a call is slow, and every reading asks for its place again
 def _write(generator: sympy.Expr) -> str:
     return str(generator)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, compress, permutations
-from math import gcd
+from math import comb, gcd
 
 import sympy
-from sympy.polys.rings import PolyElement
 
+from modelmeter.algebra.expansion import Expansion, Exponents
 from modelmeter.algebra.polynomials import read_polynomials
 from modelmeter.dimensions.functions import Size
 from modelmeter.dimensions.symbols import ANY_LAYER, Dimensions
 
-Terms = dict[tuple[int, ...], int]
-"""Coefficients by exponents."""
+Terms = Mapping[Exponents, int]
+"""Coefficients by exponents, the largest exponents first."""
 
 
 def factor_readably(formula: Size, dimensions: Dimensions = ANY_LAYER) -> sympy.Expr:
@@ -38,10 +38,10 @@ def factor_readably(formula: Size, dimensions: Dimensions = ANY_LAYER) -> sympy.
 
 
 def factor_polynomial(
-    unknowns: Sequence[sympy.Expr], formula: PolyElement, dimensions: Dimensions = ANY_LAYER
+    unknowns: Sequence[sympy.Expr], formula: Expansion, dimensions: Dimensions = ANY_LAYER
 ) -> sympy.Expr:
     """Return a polynomial in ``unknowns`` as :func:`factor_readably` does its formula."""
-    denominator, polynomial = formula.clear_denoms()
+    terms = formula.terms
     generators = list(unknowns)
     units = {
         place: dimensions.describe(size.name).unit
@@ -49,12 +49,11 @@ def factor_polynomial(
         if size.is_Symbol and size.name in dimensions.ranks
     }
     pairs = [(one, other) for one, other in permutations(units, 2) if units[one] == units[other]]
-    while pair := next(_differences(polynomial, pairs), None):
+    while pair := next(_differences(terms, pairs), None):
         minuend, subtrahend = pair
-        polynomial = _write_as_rest(polynomial, minuend, subtrahend)
+        terms = _write_as_rest(terms, minuend, subtrahend)
         generators[minuend] -= unknowns[subtrahend]
-    terms = {exponents: int(coefficient) for exponents, coefficient in polynomial.terms()}
-    return _factor(terms, generators) / int(denominator)
+    return _factor(terms, generators) / formula.denominator
 
 
 def _factor(terms: Terms, generators: Sequence[sympy.Expr]) -> sympy.Expr:
@@ -81,9 +80,9 @@ def _monomial(exponents: tuple[int, ...], generators: Sequence[sympy.Expr]) -> s
     return sympy.Mul(*(generator if exponent == 1 else generator**exponent for generator, exponent in factors))
 
 
-def _differences(polynomial: PolyElement, pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _differences(terms: Terms, pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Yield those (a, b) of ``pairs`` for which, written in a - b and b, fewer terms are negative."""
-    negative = [exponents for exponents, coefficient in polynomial.terms() if coefficient < 0]
+    negative = [exponents for exponents, coefficient in terms.items() if coefficient < 0]
     for exponents in negative:
         for minuend, subtrahend in pairs:
             if not exponents[subtrahend]:
@@ -92,13 +91,21 @@ def _differences(polynomial: PolyElement, pairs: Sequence[tuple[int, int]]) -> I
             partner = list(exponents)
             partner[subtrahend] -= 1
             partner[minuend] += 1
-            if polynomial.get(tuple(partner), 0) > 0:
-                rewritten = _write_as_rest(polynomial, minuend, subtrahend)
-                if sum(coefficient < 0 for coefficient in rewritten.coeffs()) < len(negative):
+            if terms.get(tuple(partner), 0) > 0 and all(exponents[minuend] >= 0 for exponents in terms):
+                rewritten = _write_as_rest(terms, minuend, subtrahend)
+                if sum(coefficient < 0 for coefficient in rewritten.values()) < len(negative):
                     yield minuend, subtrahend
 
 
-def _write_as_rest(polynomial: PolyElement, minuend: int, subtrahend: int) -> PolyElement:
-    """Return the polynomial with the minuend's place taken by the difference."""
-    unknowns = polynomial.ring.gens
-    return polynomial.compose(unknowns[minuend], unknowns[minuend] + unknowns[subtrahend])
+def _write_as_rest(terms: Terms, minuend: int, subtrahend: int) -> Terms:
+    """Return the polynomial with the minuend's place taken by the difference d: a^n is (d + b)^n."""
+    rewritten: dict[Exponents, int] = {}
+    for exponents, coefficient in terms.items():
+        power = exponents[minuend]
+        for taken in range(power + 1):
+            powers = list(exponents)
+            powers[minuend] -= taken
+            powers[subtrahend] += taken
+            key = tuple(powers)
+            rewritten[key] = rewritten.get(key, 0) + comb(power, taken) * coefficient
+    return dict(sorted(((key, coefficient) for key, coefficient in rewritten.items() if coefficient), reverse=True))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import sympy
-from sympy.polys.rings import PolyElement
 
+from modelmeter.algebra.expansion import Expansion
 from modelmeter.algebra.polynomials import Polynomials, read_polynomials
 from modelmeter.dimensions.functions import BRACKETS, Differs, Equals, Size
 from modelmeter.dimensions.symbols import ANY_LAYER, Dimensions
@@ -19,14 +19,14 @@ def multiply_out(sizes: Iterable[Size], *, dimensions: Dimensions = ANY_LAYER) -
     return [flatten(polynomial, brackets).as_expr() for polynomial in read.outputs]
 
 
-def flatten(polynomial: PolyElement, brackets: Mapping[int, int | None]) -> PolyElement:
+def flatten(polynomial: Expansion, brackets: Mapping[int, int | None]) -> Expansion:
     """Return the polynomial with every bracket to the first power only, and without those that make no difference.
 
     A bracket is 0 or 1. What stands beside a bracket and beside its opposite stands beside neither.
     """
-    used = [place for place in brackets if any(exponents[place] for exponents in polynomial)]
+    used = [place for place in brackets if any(exponents[place] for exponents in polynomial.terms)]
     terms: dict[tuple[int, ...], int] = {}
-    for exponents, coefficient in polynomial.items():
+    for exponents, coefficient in polynomial.terms.items():
         once = _replace(exponents, {place: min(exponents[place], 1) for place in used})
         terms[once] = terms.get(once, 0) + coefficient
     for place in used:
@@ -44,8 +44,7 @@ def flatten(polynomial: PolyElement, brackets: Mapping[int, int | None]) -> Poly
                 terms[plain] = terms.get(plain, 0) + shared
                 terms[exponents] -= shared
                 terms[other] -= shared
-    kept = {exponents: coefficient for exponents, coefficient in terms.items() if coefficient}
-    return polynomial.ring.from_dict(kept)
+    return polynomial.replace(terms.items(), polynomial.denominator)
 
 
 def _replace(exponents: tuple[int, ...], powers: Mapping[int, int]) -> tuple[int, ...]:

@@ -16,8 +16,8 @@ from operator import mul
 
 import sympy
 from attrs import evolve, field, frozen
-from sympy.polys.rings import PolyElement
 
+from modelmeter.algebra.expansion import Expansion
 from modelmeter.algebra.ordering import Ordering
 from modelmeter.algebra.polynomials import read_polynomials
 from modelmeter.analysis.brackets import find_brackets, flatten
@@ -183,13 +183,13 @@ def _list_ends(size: Size, loop: Loop, place: str) -> Iterator[Change]:
     read = read_polynomials((formula,))
     (polynomial,), generators = read.outputs, read.generators
     index = generators.index(loop.index) if loop.index in generators else None
-    shrinks = index is not None and any(powers[index] and number < 0 for powers, number in polynomial.items())
+    shrinks = index is not None and any(powers[index] and number < 0 for powers, number in polynomial.terms.items())
     inside = {
         position: _find_steps(generator, loop)
         for position, generator in enumerate(generators)
         if not generator.is_Symbol and generator.has(loop.index)
     }
-    are_factors = all(powers[position] for position in inside for powers in polynomial)
+    are_factors = all(powers[position] for position in inside for powers in polynomial.terms)
     ending = [generators[position] for position, sign in inside.items() if sign == -1]
     if shrinks or None in inside.values() or not are_factors or len(ending) > 1:
         raise FormulaError("what is alive in a step may shrink with its index", place=place, found=formula)
@@ -278,12 +278,12 @@ def keep_largest(
         return ()
     read = read_polynomials([size for pair in distinct for size in pair], dimensions=dimensions)
     brackets = find_brackets(read)
-    same: dict[PolyElement, PolyElement] = {}  # equal ones are one object, as comparing them is slow
+    same: dict[Expansion, Expansion] = {}  # equal ones are one object, as comparing them is slow
     outputs = [same.setdefault(each, each) for each in (flatten(polynomial, brackets) for polynomial in read.outputs)]
     limits = dict(zip(outputs[::2], outputs[1::2], strict=True))
     ordering = Ordering(read, rules=rules)
     # Sums of many terms are the likely largest.
-    likely = sorted(limits, key=len, reverse=True)
+    likely = sorted(limits, key=lambda polynomial: len(polynomial.terms), reverse=True)
     # Terms are compared first: that is fast, and leaves few sums for proofs.
     for is_at_least in (ordering.has_larger_terms, ordering.is_at_least):
         for bits, at_most in list(limits.items()):

@@ -11,8 +11,8 @@ from typing import Final, Literal
 
 import sympy
 from attrs import frozen
-from sympy.polys.rings import PolyElement
 
+from modelmeter.algebra.expansion import Expansion, Exponents
 from modelmeter.algebra.polynomials import Polynomials, prove_equal, read_polynomials
 from modelmeter.algebra.readable import factor_polynomial
 from modelmeter.algebra.unevaluated import add, multiply, split_product
@@ -129,7 +129,8 @@ def _arrange(source: sympy.Expr, dimensions: Dimensions, apart: sympy.Expr | Non
     read = read_polynomials((source,), dimensions=dimensions)
     (polynomial,) = read.outputs
     if counts_bytes:
-        return _by_storage(read, polynomial * 8, dimensions, apart)
+        bits = ((exponents, 8 * number) for exponents, number in polynomial.terms.items())
+        return _by_storage(read, polynomial.replace(bits, polynomial.denominator), dimensions, apart)
     return _factor(read, polynomial, dimensions, apart)
 
 
@@ -140,7 +141,7 @@ def arrange_bits(bits: Size, model: Model) -> sympy.Expr:
     return _by_storage(read, read.outputs[0], model.dimensions, apart)
 
 
-def _by_storage(read: Polynomials, bits: PolyElement, dimensions: Dimensions, apart: sympy.Expr | None) -> sympy.Expr:
+def _by_storage(read: Polynomials, bits: Expansion, dimensions: Dimensions, apart: sympy.Expr | None) -> sympy.Expr:
     terms: list[sympy.Expr] = []
     for name in STORAGE:
         elements, bits = _split(read, bits, symbol(name))
@@ -249,10 +250,10 @@ def _over_views(per_view: sympy.Expr, repetition: Repetition) -> sympy.Expr:
     return multiply([*repetition.factors, add([always, multiply([repetition.condition, sometimes])])])
 
 
-def _factor(read: Polynomials, polynomial: PolyElement, dimensions: Dimensions, apart: sympy.Expr | None) -> sympy.Expr:
+def _factor(read: Polynomials, polynomial: Expansion, dimensions: Dimensions, apart: sympy.Expr | None) -> sympy.Expr:
     """Return a polynomial factored by meaning: first the terms without ``apart``, then its factor."""
 
-    def factor(part: PolyElement) -> sympy.Expr:
+    def factor(part: Expansion) -> sympy.Expr:
         return factor_polynomial(read.generators, part, dimensions) if part else sympy.S.Zero
 
     if apart is None:
@@ -261,17 +262,18 @@ def _factor(read: Polynomials, polynomial: PolyElement, dimensions: Dimensions, 
     return add([factor(rest), multiply([apart, factor(multiplied)])])
 
 
-def _split(read: Polynomials, polynomial: PolyElement, generator: sympy.Expr) -> tuple[PolyElement, PolyElement]:
+def _split(read: Polynomials, polynomial: Expansion, generator: sympy.Expr) -> tuple[Expansion, Expansion]:
     """Return what ``generator`` multiplies, and the terms without it."""
     if generator not in read.generators:
-        return polynomial.ring.zero, polynomial
+        return polynomial.replace((), 1), polynomial
     place = read.generators.index(generator)
-    multiplied, rest = {}, {}
-    for exponents, coefficient in polynomial.items():
+    multiplied: list[tuple[Exponents, int]] = []
+    rest: list[tuple[Exponents, int]] = []
+    for exponents, number in polynomial.terms.items():
         if exponents[place] == 0:
-            rest[exponents] = coefficient
+            rest.append((exponents, number))
         elif exponents[place] == 1:
-            multiplied[(*exponents[:place], 0, *exponents[place + 1 :])] = coefficient
+            multiplied.append(((*exponents[:place], 0, *exponents[place + 1 :]), number))
         else:
             raise FormulaError("a formula is not linear in a size that it is arranged by", found=generator)
-    return polynomial.ring.from_dict(multiplied), polynomial.ring.from_dict(rest)
+    return polynomial.replace(multiplied, polynomial.denominator), polynomial.replace(rest, polynomial.denominator)

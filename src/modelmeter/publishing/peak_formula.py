@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
-from operator import and_
+from math import lcm
+from operator import and_, sub
 from typing import Final
 
 import sympy
 from attrs import evolve, frozen
-from sympy.polys.rings import PolyElement
 
+from modelmeter.algebra.expansion import Expansion, Exponents
 from modelmeter.algebra.polynomials import Polynomials, read_polynomials
 from modelmeter.algebra.unevaluated import multiply
 from modelmeter.analysis.peak import Candidate, Peak
@@ -210,19 +211,26 @@ def _split_views(
     return (arrange_bits(held.as_expr(), model), arrange_bits(beside.pop(), model)), sums
 
 
-def _take_brackets(read: Polynomials, polynomial: PolyElement) -> tuple[set[sympy.Expr], PolyElement]:
+def _take_brackets(read: Polynomials, polynomial: Expansion) -> tuple[set[sympy.Expr], Expansion]:
     """Return the brackets that multiply the whole polynomial, and what is inside of them."""
     brackets = {
         generator
         for place, generator in enumerate(read.generators)
-        if isinstance(generator, BRACKETS) and all(exponents[place] for exponents, _ in polynomial.terms())
+        if isinstance(generator, BRACKETS) and all(exponents[place] for exponents in polynomial.terms)
     }
-    for bracket_ in brackets:
-        polynomial = polynomial.quo(polynomial.ring.gens[read.generators.index(bracket_)])
-    return brackets, polynomial
+    taken = [int(generator in brackets) for generator in read.generators]
+    inner = ((tuple(map(sub, exponents, taken)), number) for exponents, number in polynomial.terms.items())
+    return brackets, polynomial.replace(inner, polynomial.denominator)
 
 
-def _common_terms(polynomials: Sequence[PolyElement]) -> PolyElement:
+def _common_terms(polynomials: Sequence[Expansion]) -> Expansion:
     """Return the terms that all of them have."""
-    common = reduce(and_, (set(polynomial.terms()) for polynomial in polynomials))
-    return polynomials[0].ring.from_dict(dict(common))
+    denominator = lcm(*(polynomial.denominator for polynomial in polynomials))
+    common = reduce(and_, ({*_scale(polynomial, denominator)} for polynomial in polynomials))
+    return polynomials[0].replace(common, denominator)
+
+
+def _scale(polynomial: Expansion, denominator: int) -> Iterator[tuple[Exponents, int]]:
+    """Yield the terms over a multiple of the denominator."""
+    times = denominator // polynomial.denominator
+    return ((exponents, number * times) for exponents, number in polynomial.terms.items())

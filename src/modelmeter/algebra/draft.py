@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, count, repeat
+from itertools import compress, count, repeat
 from typing import TypeAlias
 
 from attrs import frozen
 
-from modelmeter.algebra.expansion import Expansion
+from modelmeter.algebra.expansion import Expansion, Exponents
 from modelmeter.algebra.polynomials import Polynomials
 from modelmeter.dimensions.functions import IntegerFunction
 from modelmeter.support.errors import FormulaError
@@ -103,14 +103,17 @@ def _clear_denominator(polynomial: Expansion, monomials: dict[tuple[int, ...], M
 
     ``monomials`` are those of exponents that were met before; new ones are added.
     """
-    numerator: Polynomial = {}
-    for exponents, number in polynomial.terms.items():
+    for exponents in polynomial.terms:
         if exponents not in monomials:
             if min(exponents, default=0) < 0:
                 raise FormulaError("a quotient of sizes is not known to be whole", found=polynomial.as_expr())
-            monomials[exponents] = tuple(chain.from_iterable(map(repeat, count(), exponents)))
-        numerator[monomials[exponents]] = number
-    return numerator, polynomial.denominator
+            monomials[exponents] = tuple(_list_factors(exponents))
+    return {monomials[exponents]: number for exponents, number in polynomial.terms.items()}, polynomial.denominator
+
+
+def _list_factors(exponents: Exponents) -> Iterator[int]:
+    for place in compress(count(), exponents):  # most exponents are 0
+        yield from repeat(place, exponents[place])
 
 
 def _count_operations(polynomial: Polynomial) -> int:

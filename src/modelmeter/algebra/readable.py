@@ -64,20 +64,20 @@ def _factor(terms: Terms, generators: Sequence[sympy.Expr]) -> sympy.Expr:
             tuple(map(operator.sub, exponents, common)): coefficient // content
             for exponents, coefficient in terms.items()
         }
-        return sympy.Mul(content, _monomial(common, generators), _factor(inner, generators))
+        return sympy.Mul(content, *_list_powers(common, generators), _factor(inner, generators))
     places = range(len(generators))
     occurrences = Counter(chain.from_iterable(compress(places, exponents) for exponents in terms))
     most = max(occurrences, key=lambda place: (occurrences[place], -place), default=0)
     if occurrences[most] < 2:
-        return sympy.Add(*(coefficient * _monomial(exponents, generators) for exponents, coefficient in terms.items()))
+        return sympy.Add(*(sympy.Mul(number, *_list_powers(powers, generators)) for powers, number in terms.items()))
     having = {exponents: coefficient for exponents, coefficient in terms.items() if exponents[most]}
     others = {exponents: coefficient for exponents, coefficient in terms.items() if not exponents[most]}
     return sympy.Add(_factor(having, generators), _factor(others, generators))
 
 
-def _monomial(exponents: tuple[int, ...], generators: Sequence[sympy.Expr]) -> sympy.Expr:
+def _list_powers(exponents: Exponents, generators: Sequence[sympy.Expr]) -> Iterator[sympy.Expr]:
     factors = compress(zip(generators, exponents, strict=True), exponents)  # most exponents are 0
-    return sympy.Mul(*(generator if exponent == 1 else generator**exponent for generator, exponent in factors))
+    return (generator if exponent == 1 else generator**exponent for generator, exponent in factors)
 
 
 def _differences(terms: Terms, pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -24,7 +24,7 @@ from modelmeter.analysis.brackets import find_brackets, flatten
 from modelmeter.analysis.totals import StageRule
 from modelmeter.dimensions.functions import Differs, Equals, Exceeds, Size, equals, exceeds
 from modelmeter.dimensions.size_rules import Rule
-from modelmeter.dimensions.sums import add_sizes, bits_to_bytes
+from modelmeter.dimensions.sums import bits_to_bytes
 from modelmeter.dimensions.symbols import ANY_LAYER, Dimensions, symbol
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST
@@ -235,8 +235,9 @@ def _find_candidates(
         yield Candidate(
             path=operator.path,
             layer=operator.layer,
-            bits=add_sizes(count(part.elements) for part in operator.parts),
-            at_most=add_sizes(map(count, operator.limits)),
+            # Not evaluated: sums are compared as polynomials, and few of them are kept.
+            bits=sympy.Add(*(count(part.elements) for part in operator.parts), evaluate=False),
+            at_most=sympy.Add(*map(count, operator.limits), evaluate=False),
             list_alive=partial(_measure, operator.parts, count),
         )
 

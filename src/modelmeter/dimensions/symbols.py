@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Literal
 
 import sympy
@@ -250,9 +251,16 @@ class Dimensions:
         return sorted(names, key=lambda name: (self.ranks.get(name, len(self.ranks)), name))
 
 
-def names_of(expression: sympy.Expr | int) -> set[str]:
+def names_of(expression: sympy.Expr | int) -> frozenset[str]:
     """Return the names of the free symbols of ``expression``."""
-    return {free.name for free in sympy.sympify(expression).free_symbols}
+    return _list_names(sympy.sympify(expression))
+
+
+@lru_cache(maxsize=65536)  # formulas share most of their parts
+def _list_names(expression: sympy.Basic) -> frozenset[str]:
+    if isinstance(expression, sympy.Symbol):
+        return frozenset((expression.name,))
+    return frozenset[str]().union(*map(_list_names, expression.args))
 
 
 def _unknown(name: str, names: Iterable[str]) -> FormulaError:

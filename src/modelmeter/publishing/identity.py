@@ -138,10 +138,7 @@ def make_canonical(formula: Size) -> CanonicalForm:
     FormulaError
         If the formula is made of anything else, or divides by a size.
     """
-    candidates = [
-        _expand_loops(candidate) if candidate.has(Triangular) else candidate
-        for candidate in list_candidates(sympy.sympify(formula))
-    ]
+    candidates = [_expand_loops(candidate) for candidate in list_candidates(sympy.sympify(formula))]
     names = [str(number) for number in range(len(candidates))]
     draft = flatten_brackets(draft_polynomials(names, read_polynomials(candidates)))
     forms = _Forms(draft)
@@ -164,7 +161,9 @@ def _expand_loops(formula: sympy.Expr) -> sympy.Expr:
         return last * (last + 1) / 2
     if not (formula.is_Add or formula.is_Mul or formula.is_Pow):
         return formula
-    expanded: sympy.Expr = formula.func(*map(_expand_loops, formula.args))
+    arguments = tuple(map(_expand_loops, formula.args))
+    # Most formulas have none, and sympy sorts the terms of a sum anew.
+    expanded: sympy.Expr = formula if arguments == formula.args else formula.func(*arguments)
     return expanded
 
 

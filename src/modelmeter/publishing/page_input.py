@@ -94,9 +94,15 @@ class PageInput:
 
     def fill(self, formula: Size) -> sympy.Expr:
         """Return ``formula`` with the architecture's sizes filled in."""
-        expression = sympy.sympify(formula)
+        return self._fill(sympy.sympify(formula))
+
+    def _fill(self, expression: sympy.Expr) -> sympy.Expr:
+        # As ``xreplace`` does, which does not know what it has done in another formula.
+        if not expression.args:
+            return self._numbers.get(expression, expression)
         if expression not in self._filled:
-            self._filled[expression] = expression.xreplace(self._numbers)
+            filled = tuple(map(self._fill, expression.args))
+            self._filled[expression] = expression if filled == expression.args else expression.func(*filled)
         return self._filled[expression]
 
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from attrs import frozen
@@ -87,6 +88,7 @@ def _open_template(name: str) -> Template:
     return environment.get_template(f"{name}.sql.jinja")
 
 
+@lru_cache(maxsize=1024)  # the same conventions stand in every file
 def _comment(text: str) -> str:
     return textwrap.fill(text, LINE_LENGTH, initial_indent="-- ", subsequent_indent="--   ", break_long_words=False)
 

@@ -91,7 +91,10 @@ def render_data(
     }
     printer = InfixPrinter()
     entries = [_describe_formula(entry, definition, subjects[entry.id.subject], printer) for entry in formulas]
-    called = {*_list_functions([list(described.values()), entries])}
+    subject_lines = [f"{json.dumps(name)}: {_write(found)}" for name, found in described.items()]
+    formula_lines = [*map(_write, entries)]
+    # A node or a factor that calls a function is a list that begins with its name.
+    called = {name for name in FUNCTIONS if any(f'["{name}",' in line for line in (*subject_lines, *formula_lines))}
     head = {
         "$schema": SCHEMA_FILE,
         "format": FORMAT,
@@ -104,10 +107,8 @@ def render_data(
     }
     parts = [
         *(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()),
-        '"subjects": {\n'
-        + ",\n".join(f"{json.dumps(name)}: {_write(found)}" for name, found in described.items())
-        + "\n}",
-        '"formulas": [\n' + ",\n".join(map(_write, entries)) + "\n]",
+        '"subjects": {\n' + ",\n".join(subject_lines) + "\n}",
+        '"formulas": [\n' + ",\n".join(formula_lines) + "\n]",
     ]
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
@@ -131,19 +132,6 @@ def describe_programs(package: EvaluatorPackage, formulas: Iterable[PublishedFor
         used = {name: derived[name] for name in described["symbols"] if name in derived}
         found[str(entry.id)] = {**described, **({"derived": used} if used else {})}
     return found
-
-
-def _list_functions(document: Any) -> Iterator[str]:
-    """Yield the functions that the nodes and factors of a part of the document call: lists that begin with one."""
-    pending = [document]
-    while pending:
-        part = pending.pop()
-        if isinstance(part, Mapping):
-            pending += part.values()
-        elif isinstance(part, list | tuple) and part:
-            if isinstance(part[0], str) and part[0] in FUNCTIONS:
-                yield part[0]
-            pending += [inner for inner in part if not isinstance(inner, str)]
 
 
 @frozen(kw_only=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy
 from sympy.core.exprtools import decompose_power
-from sympy.core.sorting import default_sort_key
+from sympy.printing.precedence import precedence
 from sympy.printing.str import StrPrinter
 
 from modelmeter.model.definition import Model
@@ -34,6 +34,16 @@ class InfixPrinter(StrPrinter):  # type: ignore[misc]  # sympy has no types
             self._texts[expr] = str(super()._print(expr))
         return self._texts[expr]
 
+    def _print_Mul(self, expr: sympy.Mul) -> str:  # noqa: N802  # as sympy calls it
+        number, rest = expr.as_coeff_Mul()
+        factors = sympy.Mul.make_args(rest)
+        if not number.is_Integer or any(factor.is_Pow or factor.is_Mul or factor.is_Number for factor in factors):
+            return str(super()._print_Mul(expr))
+        level = precedence(expr)
+        texts = [self.parenthesize(factor, level, strict=False) for factor in sorted(factors, key=self._sort_key)]
+        sign, size = "-" if number < 0 else "", abs(int(number))
+        return sign + "*".join(texts if size == 1 else [str(size), *texts])
+
     def _as_ordered_terms(self, expr: sympy.Expr, order: str | None = None) -> list[sympy.Expr]:
         terms = sympy.Add.make_args(expr)
         if len(terms) == 2 and _is_less(*(pair := sorted(terms, key=lambda term: not term.is_Number))):
@@ -55,10 +65,22 @@ class InfixPrinter(StrPrinter):  # type: ignore[misc]  # sympy has no types
             self._parts[term] = float(number), dict(map(decompose_power, factors))
         return self._parts[term]
 
-    def _sort_key(self, base: sympy.Expr) -> Any:
-        if base not in self._keys:
-            self._keys[base] = default_sort_key(base)
-        return self._keys[base]
+    def _sort_key(self, expression: sympy.Expr) -> Any:
+        if expression not in self._keys:
+            self._keys[expression] = self._make_sort_key(expression)
+        return self._keys[expression]
+
+    def _make_sort_key(self, expression: sympy.Expr) -> Any:
+        """Return sympy's own key, made of those of parts that are known."""
+        number, rest = expression.as_coeff_Mul()
+        base, exponent = rest.as_base_exp() if rest.is_Pow else (rest, sympy.S.One)
+        if base.is_Atom:
+            return expression.sort_key()
+        if base.is_Add:
+            parts = self._as_ordered_terms(base)
+        else:
+            parts = sorted(base.args, key=self._sort_key) if base.is_Mul else base.args
+        return base.class_key(), (len(parts), tuple(map(self._sort_key, parts))), exponent.sort_key(), number
 
 
 def _is_less(number: sympy.Expr, product: sympy.Expr) -> bool:

@@ -159,9 +159,13 @@ class _Reader:
                 raise FormulaError("a formula divides by a sum or by zero", found=node)
             return raise_to(factor, abs(exponent))
         if isinstance(node, IntegerFunction):
-            canonical = node.func(*map(self._multiply_out, node.args))
+            canonical = self.bring_into_form(node) if self._constants else _bring_into_form(node)
             return self._add_generator(node) if canonical == node else self._convert(canonical)
         raise FormulaError("a formula is not a polynomial in sizes and integer functions", found=node)
+
+    def bring_into_form(self, call: IntegerFunction) -> sympy.Expr:
+        """Return a call with its arguments multiplied out."""
+        return call.func(*map(self._multiply_out, call.args))
 
     def _add_generator(self, generator: sympy.Expr) -> Packed:
         self._generators.append(generator)
@@ -186,6 +190,11 @@ class _Reader:
         """Sort symbols as documented, then calls by their text."""
         text = _write(generator)
         return (not generator.is_Symbol, self._ranks.get(text, len(self._ranks)), text)
+
+
+@lru_cache(maxsize=4096)  # formulas have few calls, and the same ones
+def _bring_into_form(call: IntegerFunction) -> sympy.Expr:
+    return _Reader({}, ANY_LAYER).bring_into_form(call)
 
 
 @lru_cache(maxsize=4096)  # printing a call is slow, and every reading asks for its place again

@@ -142,13 +142,17 @@ def split(program: Program, *names: str) -> tuple[tuple[tuple[str, Node], ...], 
     return first, tuple(step for step in program.steps if step[0] not in needed)
 
 
-def names_in(node: Node) -> Iterator[str]:
-    """Yield the names in a node, as often as they occur."""
-    if isinstance(node, str):
-        yield node
-    elif isinstance(node, Operation):
-        for operand in node.operands:
-            yield from names_in(operand)
+def names_in(node: Node) -> list[str]:
+    """Return the names in a node, as often as they occur."""
+    found: list[str] = []
+    pending = [node]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, str):
+            found.append(part)
+        elif isinstance(part, Operation):
+            pending += part.operands
+    return found
 
 
 def _operations(node: Node) -> Iterator[Operation]:
@@ -161,9 +165,12 @@ def _operations(node: Node) -> Iterator[Operation]:
 def _substitute(node: Node, stand_ins: dict[str, Node]) -> Node:
     if isinstance(node, str):
         return stand_ins.get(node, node)
-    if isinstance(node, Operation):
-        return arrange(node.function, [_substitute(operand, stand_ins) for operand in node.operands])
-    return node
+    if not isinstance(node, Operation):
+        return node
+    operands = tuple([_substitute(operand, stand_ins) for operand in node.operands])
+    if all(type(new) is type(old) for new, old in zip(operands, node.operands, strict=True)):
+        return Operation(node.function, operands)  # names for names: it is in order
+    return arrange(node.function, operands)
 
 
 def join_programs(one: Program, other: Program) -> Program:

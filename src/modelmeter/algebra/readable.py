@@ -57,6 +57,11 @@ def factor_polynomial(
 
 
 def _factor(terms: Terms, generators: Sequence[sympy.Expr]) -> sympy.Expr:
+    """Return the sum of products; its summands are added at once, as sympy sorts those of every sum anew."""
+    return sympy.Add(*_list_summands(terms, generators))
+
+
+def _list_summands(terms: Terms, generators: Sequence[sympy.Expr]) -> Iterator[sympy.Expr]:
     common = tuple(map(min, *terms)) if len(terms) > 1 else ()
     if any(common):
         content = gcd(*terms.values())
@@ -64,15 +69,18 @@ def _factor(terms: Terms, generators: Sequence[sympy.Expr]) -> sympy.Expr:
             tuple(map(operator.sub, exponents, common)): coefficient // content
             for exponents, coefficient in terms.items()
         }
-        return sympy.Mul(content, *_list_powers(common, generators), _factor(inner, generators))
+        yield sympy.Mul(content, *_list_powers(common, generators), _factor(inner, generators))
+        return
     places = range(len(generators))
     occurrences = Counter(chain.from_iterable(compress(places, exponents) for exponents in terms))
     most = max(occurrences, key=lambda place: (occurrences[place], -place), default=0)
     if occurrences[most] < 2:
-        return sympy.Add(*(sympy.Mul(number, *_list_powers(powers, generators)) for powers, number in terms.items()))
+        yield from (sympy.Mul(number, *_list_powers(powers, generators)) for powers, number in terms.items())
+        return
     having = {exponents: coefficient for exponents, coefficient in terms.items() if exponents[most]}
     others = {exponents: coefficient for exponents, coefficient in terms.items() if not exponents[most]}
-    return sympy.Add(_factor(having, generators), _factor(others, generators))
+    yield _factor(having, generators)
+    yield from _list_summands(others, generators)
 
 
 def _list_powers(exponents: Exponents, generators: Sequence[sympy.Expr]) -> Iterator[sympy.Expr]:

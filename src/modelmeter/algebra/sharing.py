@@ -41,6 +41,8 @@ def share_pairs(
         Tells of an item, faster than ``key_of`` of all its pairs, whether it may be in a pair with a key.
     """
     counts: defaultdict[Key, int] = defaultdict(int)
+    # The first group with such a pair, and the others: most pairs stay alone.
+    first: dict[Key, int] = {}
     holders: defaultdict[Key, set[int]] = defaultdict(set)
     heap: list[tuple[int, Key]] = []
 
@@ -48,7 +50,7 @@ def share_pairs(
         for other in others:
             key = key_of(number, item, other)
             counts[key] = found = counts[key] + change
-            if change > 0:
+            if change > 0 and first.setdefault(key, number) != number:
                 holders[key].add(number)
             if found > 1:
                 heapq.heappush(heap, (-found, key))
@@ -62,7 +64,7 @@ def share_pairs(
             continue  # an entry from before the count changed
         pairs = [
             (number, pair)
-            for number in sorted(holders[key])
+            for number in sorted({first[key], *holders[key]})
             for pair in _find_pairs([item for item in groups[number] if is_part(item, key)], number, key, key_of)
         ]
         counts[key] = 0

@@ -143,7 +143,13 @@ def find_used(polynomials: Iterable[Packed], count: int) -> set[int]:
 
 def unpack(monomial: int, count: int) -> tuple[int, ...]:
     """Return the exponents of ``count`` unknowns in a monomial."""
-    return tuple(digits - _LIMIT for digits in _list_digits(monomial + _make_bias(count), count))
+    return unpack_at(monomial, count, range(count))
+
+
+def unpack_at(monomial: int, count: int, places: Iterable[int]) -> tuple[int, ...]:
+    """Return the exponents of the unknowns at some places, of ``count`` unknowns in a monomial."""
+    digits = _list_digits(monomial + _make_bias(count), count)
+    return tuple([digits[place] - _LIMIT for place in places])
 
 
 def pack(exponents: Sequence[int]) -> int:

@@ -22,6 +22,7 @@ from modelmeter.algebra.packed import (
     pack_unknown,
     raise_to,
     unpack,
+    unpack_at,
 )
 from modelmeter.dimensions.functions import IntegerFunction, Size
 from modelmeter.dimensions.symbols import ANY_LAYER, Dimensions
@@ -126,8 +127,7 @@ class _Reader:
 
         def unpack_ordered(monomial: int) -> tuple[int, ...]:
             if monomial not in known:
-                exponents = unpack(monomial, count)
-                known[monomial] = tuple([exponents[place] for place in order])
+                known[monomial] = unpack_at(monomial, count, order)
             return known[monomial]
 
         def make(polynomial: Packed) -> Expansion:

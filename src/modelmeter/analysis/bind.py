@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from functools import cached_property
 
 from attrs import evolve, field, frozen
 
@@ -46,13 +47,14 @@ class BoundCall:
     weight_times: Size = 1
     routing: Routing | None = None
 
+    @cached_property
     def own_operators(self) -> tuple[Operator, ...]:
-        """Return the module's own operators, each with its work over all siblings and calls."""
+        """The module's own operators, each with its work over all siblings and calls."""
         return tuple(self._spread(operator) for operator in self.layer.operators_under(self.routing))
 
     def own_work(self) -> Work:
         """Return the work of the module's own operators, over all siblings and calls."""
-        return Work.of(self.own_operators())
+        return Work.of(self.own_operators)
 
     def _spread(self, operator: Operator) -> Operator:
         reads = operator.reads.scale(self.times)

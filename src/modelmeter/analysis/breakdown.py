@@ -59,7 +59,7 @@ def list_operators(model: BoundModule, stage_of: StageRule, loop: Loop | None = 
         class_names[bound.node.path] = bound.node.class_name
         for call in bound.calls:
             stage = stage_of(call.run, bound.node.path)
-            for operator in call.own_operators():
+            for operator in call.own_operators:
                 found.setdefault((stage, bound.node.path, operator.name), []).append((call.times, operator))
     rows = (
         OperatorRow(

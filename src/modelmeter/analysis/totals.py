@@ -237,7 +237,7 @@ def _tally_modules(bound: BoundModule, stage_of: StageRule, tallies: dict[str, d
     for stage in dict.fromkeys(stage_of(call.run, path) for call in bound.calls):
         calls = [call for call in bound.list_calls() if stage_of(call.run, path) == stage]
         own = _Own(
-            operators=tuple(operator for call in calls for operator in call.own_operators()),
+            operators=tuple(operator for call in calls for operator in call.own_operators),
             # Parameters and cache are states: they stand once, however many calls there are.
             parameters=bound.count * calls[0].layer.own_parameters,
             kv_elements=bound.count * calls[0].layer.own_kv_elements,

@@ -59,6 +59,7 @@ class FormulaReader:
         self._abbreviations = dict(abbreviations or {})
         self._places = {part: place for place, part in enumerate(self._abbreviations)}
         self._trees: dict[sympy.Expr, Tree] = {}
+        self._orders: dict[sympy.Expr, tuple[int, str]] = {}
 
     def read(self, formula: Size) -> Tree:
         """Return ``formula`` as it is shown.
@@ -155,6 +156,11 @@ class FormulaReader:
         return bool(number < 0), storage, -_degree(term), ranks
 
     def _factor_order(self, factor: sympy.Expr) -> tuple[int, str]:
+        if factor not in self._orders:
+            self._orders[factor] = self._find_order(factor)
+        return self._orders[factor]
+
+    def _find_order(self, factor: sympy.Expr) -> tuple[int, str]:
         base = factor.base if factor.is_Pow else factor
         if base.is_Symbol:
             return self._ranks.get(base.name, len(self._ranks)), ""

@@ -47,7 +47,7 @@ def _list_summands(source: PageInput, bound: BoundModule, stage: str, formulas: 
     if isinstance(bound.layer, ModuleList) or is_taken_apart(bound.layer, path):
         for child in bound.children:
             yield from _list_summands(source, child, stage, formulas)
-        operators: list[Operator] = [operator for call in calls for operator in call.own_operators()]
+        operators: list[Operator] = [operator for call in calls for operator in call.own_operators]
         of_whom = f"of {path or _MODEL} itself"
         yield from list_operators(operators, of_whom)
         if calls:

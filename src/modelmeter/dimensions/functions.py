@@ -134,9 +134,11 @@ def is_always_more(a: sympy.Expr, b: sympy.Expr) -> bool:
     rest = a - b
     functions = rest.atoms(IntegerFunction)
     smallest = {size: sympy.S.One if size.is_positive else sympy.S.Zero for size in rest.free_symbols}
-    least = rest.xreplace({**smallest, **dict.fromkeys(functions, sympy.S.Zero)})
-    if least.is_Rational and least <= 0:
-        return False  # so it is of most, and multiplying out is slow
+    large = dict.fromkeys((*smallest, *functions), sympy.Integer(10**6))
+    for point in ({**smallest, **dict.fromkeys(functions, sympy.S.Zero)}, large):
+        value = rest.xreplace(point)
+        if value.is_Rational and value <= 0:
+            return False  # so it is of most, and multiplying out is slow
     difference = sympy.expand(rest.xreplace({found: sympy.Dummy(nonnegative=True) for found in functions}))
     sizes = difference.free_symbols
     if difference.is_Rational:

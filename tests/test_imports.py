@@ -60,6 +60,8 @@ WITH_TORCH = (
         f"modelmeter.frontend.{name}"
         for name in (
             "assemble",
+            "attention_finder",
+            "attention_views",
             "borders",
             "cache",
             "cached_states",
@@ -76,6 +78,7 @@ WITH_TORCH = (
             "constants",
             "evidence",
             "experts",
+            "fused_attention",
             "general.count_keys",
             "general.fresh_configs",
             "general.general_form",

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from modelmeter.metrics.operator_table import (
     ATTENTION,
+    EAGER_ATTENTION,
     FRESH_MEMORY,
     LOOK_UPS,
     MATRIX_OPERATORS,
@@ -63,7 +64,7 @@ def test_special_operators_are_listed_as_what_they_are_otherwise() -> None:
     """Look-ups read rows, and overwriting ones do not read what they write; both only move, or fill."""
     assert LOOK_UPS <= MOVING_OPERATORS
     assert OVERWRITING <= MOVING_OPERATORS | FRESH_MEMORY
-    assert {*MATRIX_OPERATORS, *LOOK_UPS, ATTENTION} == UNFUSED_OPERATORS
+    assert {*MATRIX_OPERATORS, *LOOK_UPS, ATTENTION, EAGER_ATTENTION} == UNFUSED_OPERATORS
     assert ATTENTION in VECTOR_FLOPS
 
 

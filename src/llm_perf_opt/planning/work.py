@@ -16,14 +16,15 @@ OperatorKind = Literal["matrix product", "attention", "other"]
 # The sets of modelmeter.metrics.operator_table, which comes with sympy; a test compares them.
 MATRIX_OPERATORS: Final = frozenset({"mm", "addmm", "bmm", "baddbmm", "convolution", "convolution_backward"})
 ATTENTION: Final = "scaled_dot_product_attention"
-UNFUSED_OPERATORS: Final = MATRIX_OPERATORS | {ATTENTION, "embedding", "index", "gather"}
+EAGER_ATTENTION: Final = "eager_attention"
+UNFUSED_OPERATORS: Final = MATRIX_OPERATORS | {ATTENTION, EAGER_ATTENTION, "embedding", "index", "gather"}
 
 
 def find_kind(operator: str) -> OperatorKind:
     """Return the kind of an ATen operator."""
     if operator in MATRIX_OPERATORS:
         return "matrix product"
-    return "attention" if operator == ATTENTION else "other"
+    return "attention" if operator in (ATTENTION, EAGER_ATTENTION) else "other"
 
 
 @frozen(kw_only=True)

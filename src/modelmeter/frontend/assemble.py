@@ -141,7 +141,7 @@ def trace_model(
         longest_context=longest,
         conventions={
             **({} if card is None or tower is None else describe_images(card.remarks)),
-            **describe_eager_attention(model.config),
+            **describe_eager_attention(model.config, {name: run for name, run in runs.items() if name != VISION}),
             **describe_experts(learned),
             **describe_windows(windows),
             **describe_chunks(chunks),

@@ -7,7 +7,7 @@ dispatch count and under FlopCounterMode, and every module path must say the sam
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from time import perf_counter
 
 import torch
@@ -16,6 +16,7 @@ from torch import nn
 
 from modelmeter.analysis.peak import Peak
 from modelmeter.dimensions.evaluate import evaluate
+from modelmeter.dimensions.functions import Size
 from modelmeter.frontend.cards.card import ImageSize
 from modelmeter.frontend.positions import SHORTEST_PROMPT
 from modelmeter.frontend.recording import record_forward
@@ -24,7 +25,8 @@ from modelmeter.frontend.tracing import read_recording
 from modelmeter.graph.module_graph import ModuleGraph, join_path
 from modelmeter.layers.base import BaseLayer
 from modelmeter.metrics.cost import Elements, Operator, Precision, Work
-from modelmeter.metrics.metric import METRICS, PEAK
+from modelmeter.metrics.fusion import keep_unfused
+from modelmeter.metrics.metric import FUSED_IO, METRICS, PEAK
 from modelmeter.support.errors import CountError
 from modelmeter.verify.live_storages import watch_storages
 from modelmeter.verify.matrix_products import count_matrix_products
@@ -191,6 +193,7 @@ def check_stage(
             ),
             "cuda_core_flops": (ours.cuda_core_flops, theirs.cuda_core_flops),
             "io_bytes": ((ours.reads + ours.writes).to_bits(widths), (theirs.reads + theirs.writes).to_bits(widths)),
+            FUSED_IO: (_count_fused(layer.operators(), widths), _count_fused(works.get(path, ()), widths)),
             "activation_bytes": (ours.writes.to_bits(widths), theirs.writes.to_bits(widths)),
             "kv_cache_bytes": (
                 Elements(kv=layer.own_kv_elements, state=layer.own_state_elements).to_bits(widths),
@@ -214,6 +217,11 @@ def check_stage(
         stage=stage, layers=layers, sizes=dict(sizes), modules=len(tree), metrics=(*METRICS, PEAK),
         dtype=str(dtype).removeprefix("torch."), seconds=perf_counter() - started,
     )  # fmt: skip
+
+
+def _count_fused(operators: Iterable[Operator], widths: Precision) -> Size:
+    work = Work.of(map(keep_unfused, operators))
+    return (work.reads + work.writes).to_bits(widths)
 
 
 def _find_peak(forward: TracedForward, widths: Precision) -> int:

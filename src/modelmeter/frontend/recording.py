@@ -13,6 +13,8 @@ from attrs import define, frozen
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from modelmeter.frontend.attention_finder import AttentionFinder
+from modelmeter.frontend.fused_attention import split_traffic
 from modelmeter.frontend.insertions import Insertion, Noted
 from modelmeter.frontend.refusals import find_lines
 from modelmeter.metrics.cost import Elements
@@ -67,6 +69,9 @@ class Recording:
     lines: tuple[Lines, ...]
 
 
+NOTED_NAME: Final = "noted"
+"""What stands among the operators where something was noted."""
+
 _WATCHED: Final = 64
 """After so many operators it is looked whether there is any use in going on."""
 
@@ -91,12 +96,19 @@ class ForwardRecorder(OperatorRecorder):
         self.lines: list[Lines] = []
         self.lives: list[Life] = []
         self.copies: dict[int, tuple[Life | None, Life | None]] = {}
+        self.attention = AttentionFinder(model, self._kinds)
         self._live_cache = cache
         self._alive: dict[int, tuple[Life, weakref.ref[Any]]] = {}
         self._buffers = {storage_key(buffer) for buffer in (*model.buffers(), *given)}
 
     def reserve(self, outputs: list[Tensor]) -> None:
         """Note storages from the next operator on, until they are gone."""
+        # What stands in for noted modules hands out memory that it never writes.
+        is_data = bool(self.operators) and self.operators[-1].name == NOTED_NAME
+        self.attention.reserve(outputs, is_data=is_data)
+        self._hold(outputs)
+
+    def _hold(self, outputs: list[Tensor]) -> None:
         for tensor in outputs:
             key = storage_key(tensor)
             if key in self._alive or key in self._buffers or self._kinds.is_state(tensor):
@@ -113,11 +125,12 @@ class ForwardRecorder(OperatorRecorder):
             self._watch()
         for key in self._kinds.refresh() & self._alive.keys():
             self._end(self._alive.pop(key)[0])  # what is handed to the cache is part of it from then on
-        self.reserve([*operator.inputs, *operator.outputs])
+        self._hold([*operator.inputs, *operator.outputs])
         if operator.name == "_to_copy":
             self.copies[len(self.operators)] = self._find_life(operator.inputs[0]), self._find_life(operator.outputs[0])
         if self._finds_lines:
             self.lines.append(find_lines())
+        self.attention.follow(operator, len(self.operators))
         self.record(operator)
 
     def insert(self, noted: Noted, tokens: Any) -> None:
@@ -125,7 +138,7 @@ class ForwardRecorder(OperatorRecorder):
         self.insertions.append(Insertion(place=len(self.operators), path=self.modules.path, noted=noted, tokens=tokens))
         if self._finds_lines:
             self.lines.append(find_lines())
-        self.operators.append(CountedOperator(path=self.modules.path, name="noted"))
+        self.operators.append(CountedOperator(path=self.modules.path, name=NOTED_NAME))
 
     def cached_by_path(self, kind: Kind = "kv") -> dict[str, Any]:
         """Return the elements of a kind that the cache keeps, by the module that touches them.
@@ -199,7 +212,7 @@ def record_forward(
         watch_shapes(model, shapes), recorder,
     ):  # fmt: skip
         try:
-            forward()
+            result = forward()
         finally:
             NOTED.pop()
     counted = sum(operator.tensor_core_flops for operator in recorder.operators)
@@ -208,11 +221,13 @@ def record_forward(
             "matrix products outside all operators", place=type(model).__name__,
             expected=recorder.flops.get_total_flops(), found=counted,
         )  # fmt: skip
+    attentions = recorder.attention.list_found()  # while the result is there: scores that it holds are stored
+    del result
     last = len(recorder.operators) - 1
     for life in recorder.lives:
         life.last = last if life.last is None else life.last
     return Recording(
-        operators=tuple(recorder.operators),
+        operators=tuple(split_traffic(recorder.operators, attentions)),
         lives=tuple(life for life in recorder.lives if life.last is not None and life.last >= life.first),
         cached_by_path=recorder.cached_by_path(),
         states_by_path=recorder.cached_by_path("state"),

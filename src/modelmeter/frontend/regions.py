@@ -17,6 +17,7 @@ from modelmeter.dimensions.functions import Size
 from modelmeter.frontend.records import EVERYWHERE, TracedForward
 from modelmeter.frontend.substitution import Substitution, substitute
 from modelmeter.metrics.cost import KINDS, Elements, Operator
+from modelmeter.metrics.operator_table import EAGER_ATTENTION
 
 
 @frozen(kw_only=True)
@@ -77,7 +78,7 @@ def _align(
         left, right = rows[start:stop], list(operators[other_start:other_stop])
         for row in left:
             # A product that another kernel computes is the same operator to the formulas.
-            same = next((each for each in right if _multiplies(row) and each.tensor_core_flops != 0), None)
+            same = next((each for each in right if _multiplies(row) and _is_product_like(each, row)), None)
             if same is not None:
                 skipped = right[: right.index(same)]
                 aligned += [[*[None] * number, operator] for operator in skipped]
@@ -90,6 +91,12 @@ def _align(
 def _name(operator: Operator) -> tuple[str, bool, bool]:
     """Return what operators that are one row have in common: their name, and what they read in a backward, if any."""
     return operator.name, operator.is_linear, operator.gradients in (None, Elements())
+
+
+def _is_product_like(operator: Operator, row: Sequence[Operator | None]) -> bool:
+    """Tell whether an operator multiplies matrices as a row does: an attention of one kernel is no other product."""
+    kernels = {each.name == EAGER_ATTENTION for each in row if each is not None}
+    return operator.tensor_core_flops != 0 and kernels == {operator.name == EAGER_ATTENTION}
 
 
 def _multiplies(row: Sequence[Operator | None]) -> bool:

@@ -118,6 +118,9 @@ VECTOR_FLOPS: dict[str, OperatorWeight] = {
 MATRIX_OPERATORS: frozenset[str] = frozenset({"mm", "addmm", "bmm", "baddbmm", "convolution", "convolution_backward"})
 """ATen operators that ``tensor_core_flops`` counts; the bias that ``addmm`` adds is not counted anywhere."""
 
+PRODUCTS_OF_BATCHES: frozenset[str] = frozenset({"bmm", "baddbmm"})
+"""Those of two stacks of matrices."""
+
 VIEW_OPERATORS: frozenset[str] = frozenset(
     {
         "view", "_unsafe_view", "permute", "transpose", "t", "unsqueeze", "squeeze", "expand", "slice", "select",
@@ -157,13 +160,19 @@ MOVING_OPERATORS: frozenset[str] = frozenset(
 ATTENTION = "scaled_dot_product_attention"
 """The one operator that is not taken apart: its kernels never store the scores."""
 
+EAGER_ATTENTION = "eager_attention"
+"""What one kernel would move of an attention that code spells out by other operators, and all FLOPs of these."""
+
+EAGER_ATTENTION_REST = "eager_attention_rest"
+"""What those operators move beside that: scores, masks of positions, and copies of keys and values."""
+
 LOOK_UPS: frozenset[str] = frozenset({"embedding", "index", "gather"})
 """ATen operators that take rows out of a table."""
 
 ROW_UPDATES: frozenset[str] = frozenset({"index_add_", "index_copy_"})
 """ATen operators that change rows of a table which indices choose: they read and write these rows alone."""
 
-UNFUSED_OPERATORS: frozenset[str] = MATRIX_OPERATORS | LOOK_UPS | {ATTENTION}
+UNFUSED_OPERATORS: frozenset[str] = MATRIX_OPERATORS | LOOK_UPS | {ATTENTION, EAGER_ATTENTION}
 """Operators whose traffic stays where a compiler or an engine fuses all others into their neighbours."""
 
 MAKES_COMPLEX: frozenset[str] = frozenset({"polar"})

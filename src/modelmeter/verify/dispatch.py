@@ -74,6 +74,8 @@ class Dispatched:
         Its tensors, in the order of its arguments and of its results.
     known
         What is known of an operator that is given such tensors.
+    arguments
+        All arguments by position, numbers among them; none of an attention that was kept whole.
     """
 
     path: str
@@ -81,6 +83,7 @@ class Dispatched:
     inputs: list[Tensor]
     outputs: list[Tensor]
     known: Known | None = None
+    arguments: tuple[Any, ...] = ()
 
     @property
     def has_floats(self) -> bool:
@@ -150,7 +153,7 @@ class DispatchFollower(PlainDispatchMode):
         inputs, outputs = tensors_in(args, kwargs), tensors_in(result)
         self.note(
             Dispatched(
-                path=self.modules.path, name=name, inputs=inputs, outputs=outputs,
+                path=self.modules.path, name=name, inputs=inputs, outputs=outputs, arguments=args,
                 known=None if known is None else known.last,
             )
         )  # fmt: skip

@@ -19,7 +19,9 @@ from modelmeter.scaling.sources import stage
 from modelmeter.scaling.studies.asking import Worded
 from modelmeter.scaling.studies.words import METRIC_WORDS
 
-ATTENTION: Final = "scaled_dot_product_attention"
+ATTENTIONS: Final = ("scaled_dot_product_attention", "eager_attention")
+"""The operators that are one attention each: a fused one, and what a kernel would do of one that code spells out."""
+
 ATTENTION_PART: Final = "attention-products"
 """The products of queries, keys and values, as a part of a stage."""
 
@@ -113,7 +115,7 @@ class Product:
 def name_row(row: OperatorRow) -> str:
     """Return the last names of a module path, those of alike siblings left out; attention has the operator's."""
     names = [name for name in row.path.split(".") if not _MEMBERS.fullmatch(name)]
-    return row.operator if row.operator == ATTENTION else ".".join(names[-2:])
+    return row.operator if row.operator in ATTENTIONS else ".".join(names[-2:])
 
 
 def slug(text: str) -> str:
@@ -166,7 +168,7 @@ def component_of(row: OperatorRow) -> str:
 
     The product of queries, keys and values is a part of its own.
     """
-    if row.operator == ATTENTION:
+    if row.operator in ATTENTIONS:
         return ATTENTION_PART
     names = row.path.split(".")
     for place, name in enumerate(names[:-1]):
@@ -180,7 +182,7 @@ def module_of(row: OperatorRow) -> str:
 
     The product of queries, keys and values is one of its own.
     """
-    if row.operator == ATTENTION:
+    if row.operator in ATTENTIONS:
         return "attention products"
     names = row.path.split(".")
     place = next((place for place, name in enumerate(names[:-1]) if _MEMBERS.fullmatch(name)), None)

@@ -151,11 +151,16 @@ def test_the_formula_is_that_of_its_page() -> None:
     assert formula.strip() in page
 
 
-def test_every_link_leads_somewhere() -> None:
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_every_link_leads_somewhere(page: Path) -> None:
     """Every relative link names a file of the project, and a heading of it where it names one."""
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")) if "://" not in link]
     assert links
-    assert [link for link in links if not (ROOT / link.partition("#")[0]).exists()] == []
-    for path, _, anchor in (link.partition("#") for link in links if "#" in link):
-        headings = re.findall(r"^#+ (.+)$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
-        assert anchor in {heading.lower().replace(" ", "-") for heading in headings}
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE) if anchor else []
+        assert not anchor or anchor in {heading.lower().replace(" ", "-") for heading in headings}, link

@@ -7,6 +7,11 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+# Before sympy and torch are imported, here and in the processes that tests start. Many models are compiled in one
+# process, which a cache of 1,000 terms is too small for; and there is a worker for each core already.
+os.environ.setdefault("SYMPY_CACHE_SIZE", "50000")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import settings
 

@@ -71,7 +71,7 @@ def list_foreign_words(text: str) -> list[str]:
 
 def test_it_is_registered_beside_the_one_that_is_shipped(distribution: list[str]) -> None:
     assert run(distribution, "models").split() == ["deepseek-ocr", NAME]
-    assert modelmeter.models() == ("deepseek-ocr", NAME)
+    assert {"deepseek-ocr", NAME} <= set(modelmeter.models())  # beside what other tests compiled in this process
 
 
 def test_everything_that_is_written_is_in_the_words_of_the_model(folder: Path) -> None:

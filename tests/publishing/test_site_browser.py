@@ -32,9 +32,9 @@ def test_every_page_is_drawn_without_an_outside_request_and_fits(site_folder: Pa
     watch = Watch(page)
     formulas = 0
     for path in list_pages(site_folder):
+        page.goto(path.as_uri())
         for width in (1280, 390):
             page.set_viewport_size({"width": width, "height": 844})
-            page.goto(path.as_uri())
             found = page.evaluate(
                 """() => {
                   for (const each of document.querySelectorAll("main details")) each.open = true;
@@ -204,11 +204,17 @@ def name_template(path: str) -> str:
     return {"stages": "stage", "layers": "layer", "studies": "study"}.get(folder, Path(path).stem)
 
 
-@pytest.mark.parametrize(("scheme", "options"), [("light", None), ("dark", COLORS)])
-def test_axe_finds_nothing(site_folder: Path, browser: Any, scheme: Any, options: Any) -> None:
+DARK = ("index.html", "calculator.html", "stages/decode.html", "studies/small.html")
+"""Pages with all colours of the theme: those of code, of formulas, of tables, of inputs and of what binds."""
+
+
+@pytest.mark.parametrize(
+    ("scheme", "paths", "options"), [("light", TEMPLATES, None), ("dark", DARK, COLORS)], ids=["light", "dark"]
+)
+def test_axe_finds_nothing(site_folder: Path, browser: Any, scheme: Any, paths: tuple[str, ...], options: Any) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     page = browser.new_page(color_scheme=scheme)
-    for path in TEMPLATES:
+    for path in paths:
         page.goto((site_folder / path).as_uri())
         page.evaluate(SHORTEN)
         results = axe.Axe().run(page, options=options)

@@ -77,12 +77,9 @@ PUBLISHED_PAGES = [
     in_mode("base", images_per_prompt=3),
     in_mode("large", batch_size=5, vision_batch_size=5),
     in_mode("gundam"),  # a page that is small enough gets no tiles
-    in_mode("gundam", 2, 3),
     in_mode("gundam", 2, 1, batch_size=6, vision_batch_size=3, images_per_prompt=2),
-    in_mode("gundam", 1, 2),
     in_mode("gundam", 3, 3),
     in_mode("gundam", 1, 9),
-    in_mode("gundam-m", 2, 3),
     in_mode("gundam-m", 3, 1, batch_size=3, vision_batch_size=3),
 ]
 # Grids of 37, 62, 15 and 1 patches are multiples of neither a window of 14 nor the stride of 4; 14 and 42 fill windows.

@@ -124,7 +124,7 @@ def test_what_was_checked_of_it_is_shown(folder: Path, tmp_path: Path) -> None:
 def test_studies_and_a_site_are_of_its_own_formulas(folder: Path, tmp_path: Path) -> None:
     studied = run("study", "prompt-length", "--hardware", "l4", "--model", str(folder))
     assert "NVIDIA L4 24GB up to seq_len = " in studied
-    assert "no linear layers with channels of their own" in run(
+    assert "no linear layers with channels of their own" in refuse(
         "study", "cards", "--hardware", "l4", "--model", str(folder)
     )
     assert "written" in run("publish", "--out", str(tmp_path / "site"), "--model", str(folder))

@@ -130,5 +130,7 @@ def test_all_stages_of_no_points_are_empty(costs: ModuleType) -> None:
 @pytest.mark.parametrize("stage", ["stages", "page"])
 def test_a_grid_or_a_frozen_function_is_of_one_stage(costs: ModuleType, stage: str) -> None:
     for function in (costs.arrays.grid, costs.freeze):
-        with pytest.raises(costs.CostError, match="there are vision, projector, prefill, decode, request"):
+        with pytest.raises(
+            costs.CostError, match=f"there is no stage '{stage}', only vision, projector, prefill, decode, request"
+        ):
             function(stage, batch_size=3)

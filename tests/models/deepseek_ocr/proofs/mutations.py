@@ -16,10 +16,11 @@ from unittest.mock import patch
 import sympy
 from attrs import evolve, fields, frozen, has
 
-from modelmeter.analysis.bind import BoundModule
+from modelmeter.analysis.bind import BoundCall, BoundModule
 from modelmeter.dimensions.functions import BRACKETS, CeilDiv, FloorDiv, Size
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import Absent, ModuleList, Sequential
+from modelmeter.metrics.cost import Operator
 from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS
 from modelmeter.verify.identities import substitute_own_sizes
 
@@ -104,10 +105,15 @@ class Mutant:
 
         with (
             patch.object(layer_class, self.statement, property(damaged) if state is not original else damaged),
-            # Layers that were there before must not remember what they stated then.
+            # Layers and calls that were there before must not remember what they stated then.
             patch.object(BaseLayer, "own_operators", property(lambda layer: tuple(layer.operators()))),
+            patch.object(BoundCall, "own_operators", property(_spread_again)),
         ):
             yield
+
+
+def _spread_again(call: BoundCall) -> tuple[Operator, ...]:
+    return tuple(call._spread(operator) for operator in call.layer.operators_under(call.routing))
 
 
 def find_variants(models: Iterable[BoundModule]) -> list[Variant]:

@@ -13,7 +13,7 @@ from transformers import AutoConfig
 
 from modelmeter.frontend import recording
 from modelmeter.frontend.assemble import trace_model
-from modelmeter.frontend.eager_attention import EAGER_ATTENTION as RULE
+from modelmeter.frontend.eager_attention import EAGER_ATTENTION_RULE as RULE
 from modelmeter.frontend.records import TracedModel
 from modelmeter.metrics.cost import Elements, Precision, Work
 from modelmeter.metrics.fusion import keep_unfused

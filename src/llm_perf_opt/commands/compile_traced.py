@@ -155,7 +155,7 @@ def compile_source(
         if not check:  # now, and not after a minute of traces
             refuse_other_models(folder, name_package(title))
         from modelmeter.frontend.compile import compile_config
-        from modelmeter.frontend.eager_attention import EAGER_ATTENTION
+        from modelmeter.frontend.eager_attention import EAGER_ATTENTION_RULE
         from modelmeter.frontend.left_out import LEFT_OUT
     from modelmeter.compiler import list_targets
 
@@ -189,7 +189,7 @@ def compile_source(
         f"{stage} is refused: {reason}; so there is no request" for stage, reason in compilation.traced.refused.items()
     ]
     conventions = compilation.traced.conventions
-    lines += [conventions[rule].replace("``", "") for rule in (EAGER_ATTENTION, LEFT_OUT) if rule in conventions]
+    lines += [conventions[rule].replace("``", "") for rule in (EAGER_ATTENTION_RULE, LEFT_OUT) if rule in conventions]
     if compilation.traced.general_refused:
         lines.append(f"no sizes of the architecture in general: {compilation.traced.general_refused}")
     if compilation.traced.training_refused:

@@ -6,18 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from modelmeter.frontend.records import TracedForward, TracedRun
-from modelmeter.metrics import operator_table
-from modelmeter.metrics.operator_table import ATTENTION, EAGER_ATTENTION_REST, PRODUCTS_OF_BATCHES
+from modelmeter.metrics.operator_table import ATTENTION, EAGER_ATTENTION, EAGER_ATTENTION_REST, PRODUCTS_OF_BATCHES
 
-EAGER_ATTENTION: Final = "Eager attention"
+EAGER_ATTENTION_RULE: Final = "Eager attention"
 """The name of the counting rule that says so."""
 
 _CODE: Final = (
     "The code of this model has no ``scaled_dot_product_attention``: scores are stored and read again, and keys and "
     "values are copied to the heads that share them, each by operators of their own. "
 )
-
-_KERNEL: Final = operator_table.EAGER_ATTENTION
 
 
 def describe_eager_attention(config: Any, runs: Mapping[str, TracedRun]) -> dict[str, str]:
@@ -33,17 +30,17 @@ def describe_eager_attention(config: Any, runs: Mapping[str, TracedRun]) -> dict
     forwards = [forward for run in runs.values() for forward in run.forwards]
     if config.get_text_config()._attn_implementation == "eager" and not all(map(is_told_apart, forwards)):
         return {
-            EAGER_ATTENTION: f"{_CODE}All metrics have that, ``fused_io_bytes`` and the bounds and estimates of times "
-            "among them, since the operators of its attention have no pattern that is known. A kernel of a serving "
-            "engine for this attention moves less: for such an engine they are no lower bounds."
+            EAGER_ATTENTION_RULE: f"{_CODE}All metrics have that, ``fused_io_bytes`` and the bounds and estimates of "
+            "times among them, since the operators of its attention have no pattern that is known. A kernel of a "
+            "serving engine for this attention moves less: for such an engine they are no lower bounds."
         }
     if not any(_list_kernels(forwards)):
         return {}
     return {
-        EAGER_ATTENTION: f"{_CODE}FLOPs, ``io_bytes`` and peaks have that. ``fused_io_bytes``, and the bounds of times "
-        f"with it, have what one kernel moves that stores no scores: ``{_KERNEL}`` reads queries, keys and values "
-        "before they are copied, and parameters and data that are added to scores, such as sinks; it writes the "
-        "output, and has all FLOPs. A mask that is made of positions alone is not read. "
+        EAGER_ATTENTION_RULE: f"{_CODE}FLOPs, ``io_bytes`` and peaks have that. ``fused_io_bytes``, and the bounds "
+        f"of times with it, have what one kernel moves that stores no scores: ``{EAGER_ATTENTION}`` reads queries, "
+        "keys and values before they are copied, and parameters and data that are added to scores, such as sinks; it "
+        "writes the output, and has all FLOPs. A mask that is made of positions alone is not read. "
         f"``{EAGER_ATTENTION_REST}`` is what else ``io_bytes`` has: scores, masks and copies. The attention was found "
         "in the operators themselves: scores were followed from their product over the softmax to the product with "
         "the values, and nothing else reads them."
@@ -58,7 +55,7 @@ def is_told_apart(forward: TracedForward) -> bool:
     kernels = {
         each.path
         for each in forward.operators
-        if each.operator.name in (ATTENTION, _KERNEL) and each.operator.reads.kv != 0
+        if each.operator.name in (ATTENTION, EAGER_ATTENTION) and each.operator.reads.kv != 0
     }
     products = {
         each.path
@@ -70,4 +67,4 @@ def is_told_apart(forward: TracedForward) -> bool:
 
 
 def _list_kernels(forwards: Iterable[TracedForward]) -> Iterable[bool]:
-    return (each.operator.name == _KERNEL for forward in forwards for each in forward.operators)
+    return (each.operator.name == EAGER_ATTENTION for forward in forwards for each in forward.operators)

@@ -12,6 +12,7 @@ from attrs import frozen
 from modelmeter.analysis.breakdown import OperatorRow
 from modelmeter.dimensions.functions import CeilDiv, FloorDiv
 from modelmeter.metrics.metric import METRIC_RECORDS
+from modelmeter.metrics.operator_table import ATTENTION, EAGER_ATTENTION
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.quantity import Quantity
@@ -19,7 +20,7 @@ from modelmeter.scaling.sources import stage
 from modelmeter.scaling.studies.asking import Worded
 from modelmeter.scaling.studies.words import METRIC_WORDS
 
-ATTENTIONS: Final = ("scaled_dot_product_attention", "eager_attention")
+ATTENTIONS: Final = (ATTENTION, EAGER_ATTENTION)
 """The operators that are one attention each: a fused one, and what a kernel would do of one that code spells out."""
 
 ATTENTION_PART: Final = "attention-products"

@@ -58,7 +58,7 @@ def list_points(claim: Claim, range_: Range, count: int, generator: random.Rando
 def holds_at(claim: Claim, point: int) -> bool:
     """Tell whether a claim holds at an integer, by evaluating both sides."""
     left, right = (evaluate(side, {claim.over: point}) for side in (claim.left, claim.right))
-    return left > right if claim.is_strict else left >= right
+    return left >= right
 
 
 def check_statement(statement: IdentifiedStatement, count: int, generator: random.Random) -> int:

@@ -18,23 +18,43 @@ from modelmeter.support.errors import CertificateError, FormulaError
 
 
 @pytest.mark.parametrize(
-    ("cost", "degree", "coefficient", "from_size"),
+    ("cost", "degree", "coefficient", "from_size", "side"),
     [
-        (3 * N**2 + N, 2, 3, 4),  # 10 * 3 n^2 > 9 (3 n^2 + n) where 3 n > 9
-        (N + 100, 1, 1, 901),
-        (64 * ceil_div(N, 64), 1, 1, 519),  # n > 0.9 * 576 = 518.4 up to 576; and 577 > 0.9 * 640 = 576
-        (sympy.Integer(7), 0, 7, 1),
+        (3 * N**2 + N, 2, 3, 4, "above"),  # n <= 3 n^2 / 10 where 3 n >= 10
+        (N + 100, 1, 1, 1000, "above"),
+        (64 * ceil_div(N, 64), 1, 1, 582, "above"),  # 640 <= 1.1 n from 581.8 on; and 704 <= 1.1 * 641 = 705.1
+        (N**2 - 30 * N + 800, 2, 1, 271, "below"),  # n^2 - 300 n + 8000 >= 0 from 270.4 on
+        (-3 * N - 9, 1, -3, 30, "below"),  # -9 is below -3 n
+        (N + (64 - N) * exceeds(N, 64), 0, 64, 58, "below"),  # the least of n and 64, with n >= 57.6
+        (5 + 5 * exceeds(12, N), 0, 5, 12, "equal"),
+        (sympy.Integer(7), 0, 7, 1, "equal"),
     ],
     ids=str,
 )
-def test_by_hand(cost: sympy.Expr, degree: int, coefficient: int, from_size: int) -> None:
+def test_by_hand(cost: sympy.Expr, degree: int, coefficient: int, from_size: int, side: str) -> None:
     answer = scaling.order(Quantity(cost, "cost"), "n")
     answer.check()
-    assert (answer.degree, answer.coefficient) == (degree, coefficient)
+    assert (answer.degree, answer.coefficient, answer.side) == (degree, coefficient, side)
     whole = values(Quantity(cost, "cost"), 1200)
-    shares = [Fraction(coefficient * n**degree, value) > Fraction(9, 10) for n, value in enumerate(whole, start=1)]
-    assert answer.from_size == 1 + max((n for n, holds in enumerate(shares, start=1) if not holds), default=0)
+    leading = [coefficient * n**degree for n in range(1, 1201)]
+    close = [10 * abs(value - most) <= abs(most) for value, most in zip(whole, leading, strict=True)]
+    assert answer.from_size == 1 + max((n for n, holds in enumerate(close, start=1) if not holds), default=0)
     assert answer.from_size == from_size
+
+
+def test_closeness_is_that_of_the_quantity_to_its_limit() -> None:
+    """It was said of the limit that it is most of the quantity, which is true of any quantity below its limit."""
+    late = scaling.order(Quantity(sympy.Min(N, 64), "late"), "n")  # n >= 57.6
+    assert late.sentence == "late tends to 64 from below, and is within 10% of that from n = 58 on."
+    grows = scaling.order(Quantity(3 * N**2 + N, "cost"), "n", within=Fraction(1, 40))  # 40 n <= 3 n^2 from 13.3 on
+    assert grows.sentence == "cost grows as 3*n**2, and is at most 2.5% above that from n = 14 on."
+    assert scaling.order(Quantity(3 * N, "cost"), "n").sentence == "cost is 3*n."
+    steps = scaling.order(Quantity(5 + 5 * exceeds(12, N), "step"), "n")
+    assert steps.sentence == "step is 5 from n = 12 on."
+    with pytest.raises(CertificateError):
+        late.remake(from_size=57).check()
+    with pytest.raises(CertificateError):
+        late.remake(side="above").check()
 
 
 @settings(max_examples=QUESTIONS, deadline=None)
@@ -93,7 +113,3 @@ def test_what_does_not_depend_on_the_size_says_so() -> None:
     step.check()
     with pytest.raises(CertificateError):
         evolve(step, coefficient=Fraction(8), value=Fraction(8), formula=sympy.Integer(8)).check()
-    # min(n, 64) is 64 from there on only: it depends on n, and tends to 64; 10 * 64 > 9 min(n, 64) everywhere.
-    late = scaling.order(Quantity(sympy.Min(N, 64), "late"), "n")
-    assert (late.degree, late.from_size) == (0, 1)
-    assert late.sentence == "late tends to 64, which is more than 90% of it from n = 1 on."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 import sympy
 from attrs import frozen
@@ -17,13 +17,11 @@ from modelmeter.scaling.order import find_tail
 from modelmeter.scaling.pieces import Pieces
 from modelmeter.scaling.quantity import Operand, as_quantity
 from modelmeter.scaling.question import Bounds, Question, ask, read_fraction, term_of
-from modelmeter.scaling.signs import Signs, find_signs, read_signs
+from modelmeter.scaling.signs import Side, find_signs, read_signs
 from modelmeter.scaling.statement import Statement, expect_answer, expect_formula, expect_range, expect_tail, symbols_of
 from modelmeter.scaling.substitution import names_in
 from modelmeter.scaling.terms import Number, Term, simplest
 from modelmeter.support.errors import CertificateError, FormulaError
-
-Side = Literal["below", "above", "equal", "both"]
 
 
 @frozen(kw_only=True)
@@ -60,7 +58,7 @@ class Limit(Statement):
             expect_range(self, table.name, table.range)
             difference = _less_limit(normal_form.read(above.formula), normal_form.read(below.formula), value or 0)
             expect_formula(self, table, difference)
-        side = None if value is None or not tables else _side_of(read_signs(tables[0]))
+        side = None if value is None or not tables else read_signs(tables[0]).side()
         expect_answer(self, over=above.name, value=value, side=side, formula=_number(value))
 
     def details(self) -> Mapping[str, Any]:
@@ -88,7 +86,7 @@ def limit(of: Operand, over: str, *, bounds: Bounds | None = None, free: Sequenc
     tails = [find_tail(term_of(form), over, question.range) for form in (above, below)]
     value = _quotient_of_leading(*tails)
     signs = None if value is None else find_signs(_less_limit(above, below, value), over, question.range)
-    side = None if signs is None else _side_of(signs)
+    side = None if signs is None else signs.side()
     certificates = (*tails, *(() if signs is None or signs.table is None else (signs.table,)))
     formula = _number(value)
     words = {
@@ -150,14 +148,3 @@ def _less_limit(above: NormalForm, below: NormalForm, value: Number) -> Term:
     """Return what has the sign of a quotient less a number; multiplied out, it would be long."""
     difference = normal_form.add(above, normal_form.scale(below, -value))
     return ("*", term_of(difference), term_of(below))
-
-
-def _side_of(signs: Signs) -> Side | None:
-    if signs.table is None:
-        return None
-    found = {each.sign for each in signs.table.cells}
-    if found == {0}:
-        return "equal"
-    if 1 not in found:
-        return "below"
-    return "both" if -1 in found else "above"

@@ -1,4 +1,4 @@
-"""How a quantity grows: its leading term, from which size that is most of it, and what a quotient tends to."""
+"""How a quantity grows: its leading term, from which size on it is close to that, and on which side of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.pieces import Pieces
 from modelmeter.scaling.quantity import Operand, as_quantity
 from modelmeter.scaling.question import Bounds, Question, ask, read_fraction, term_of
-from modelmeter.scaling.signs import Signs, find_signs, read_signs
+from modelmeter.scaling.signs import Side, Signs, find_signs, read_signs
 from modelmeter.scaling.statement import (
     Statement,
     expect_answer,
@@ -30,8 +30,8 @@ from modelmeter.scaling.statement import (
 from modelmeter.scaling.terms import Number, Term
 from modelmeter.support.errors import CertificateError, FormulaError
 
-SHARE: Final = Fraction(9, 10)
-"""What is most of a whole."""
+WITHIN: Final = Fraction(1, 10)
+"""How far from its leading term a quantity may be, as a part of that."""
 
 
 @frozen(kw_only=True)
@@ -43,78 +43,83 @@ class Order(Statement):
     over
         The size.
     degree
-        The power of the size.
+        The power of the size; 0 where the quantity tends to a number.
     coefficient
         What stands before it; None where it is a formula of free sizes.
-    share
-        The part of the whole that was asked for; of no account where other sizes are free.
+    within
+        The part of the leading term that was asked for; of no account where other sizes are free.
     from_size
-        The first integer from which on the leading term is more than this share of the whole; None: never.
+        The first integer from which on the quantity differs from its leading term by at most this part of it;
+        None: never.
+    side
+        Where the quantity is from there on: never above its leading term, never below it, equal to it, or both; None
+        where other sizes are free, or it is not proved.
     """
 
     over: str
     degree: int
     coefficient: Number | None
-    share: Fraction
+    within: Fraction
     from_size: int | None
+    side: Side | None
 
     def _check_answer(self) -> None:
-        """Check that the leading term is that of the tail, and that it is so much of the whole from there on."""
+        """Check that the leading term is that of the tail, and that the quantity is so close to it from there on."""
         if len(self.domain.ranges) > 1:
             (found,) = replay_leading(self, self.over, 1)
             size = symbols_of([self.over], self.formula)[self.over]
             leading = terms.to_sympy(term_of(found.coefficient), symbols_of(self.domain.ranges, self.formula))
             expect_answer(
                 self, degree=found.degree, formula=leading * size**found.degree, value=None, coefficient=None,
-                from_size=None, share=SHARE,
+                from_size=None, within=WITHIN, side=None,
             )  # fmt: skip
             return
-        if len(self.certificates) not in (2, 3):
-            raise CertificateError("a statement has other certificates", place=self.question, expected="2 or 3")
-        tail, table = self.certificates[:2]
-        if not isinstance(tail, Pieces) or not isinstance(table, SignTable) or tail.leading() is None:
+        if len(self.certificates) != 4:
+            raise CertificateError("a statement has other certificates", place=self.question, expected="4")
+        tail, *tables = self.certificates
+        if not isinstance(tail, Pieces) or tail.leading() is None:
             raise CertificateError("a statement has other certificates", place=self.question, expected="a tail")
         expect_tail(self, tail.name, tail.range)
-        expect_range(self, table.name, table.range)
         degree, coefficient = tail.leading() or (0, 0)
-        rest = _less_share(normal_form.read(tail.formula), tail.name, degree, coefficient, self.share)
-        expect_formula(self, table, term_of(rest))
+        asked = _list_differences(normal_form.read(tail.formula), tail.name, degree, coefficient, self.within)
+        signs = [self._read_table(*each, tail.name) for each in zip(tables, asked, strict=True)]
         expect_answer(
             self, over=tail.name, degree=degree, coefficient=coefficient, value=coefficient,
-            from_size=_read_start(read_signs(table)),
             formula=_leading_formula(degree, coefficient, symbols_of([tail.name], self.formula)[tail.name]),
+            **_read_closeness(signs, self.domain.ranges[tail.name]),
         )  # fmt: skip
 
-        if self.is_constant:
-            self._check_sameness(normal_form.read(tail.formula), self.certificates[2])
-
-    def _check_sameness(self, form: NormalForm, table: Certificate) -> None:
-        """Check that the quantity is its leading term at all sizes of the domain."""
-        if not isinstance(table, SignTable) or self.degree or self.coefficient is None:
+    def _read_table(self, table: Certificate, asked: Term, over: str) -> Signs:
+        if not isinstance(table, SignTable):
             raise CertificateError("a statement has other certificates", place=self.question, expected="a sign table")
+        expect_range(self, over, table.range)
         expect_range(self, table.name, table.range)
-        expect_formula(self, table, term_of(_less_share(form, table.name, 0, self.coefficient, Fraction(1))))
-        if any(each.sign != 0 for each in read_signs(table).intervals):
-            raise CertificateError("the quantity is not the same everywhere", place=self.question)
+        expect_formula(self, table, asked)
+        return read_signs(table)
 
     @property
     def is_constant(self) -> bool:
-        """Whether the quantity is its leading term at all sizes, though the size is in its formula."""
-        return len(self.certificates) == 3
+        """Whether the quantity is the same at all sizes, though the size may be in its formula."""
+        return not self.degree and self.is_exact
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the quantity is its leading term at all sizes of the domain."""
+        return self.side == "equal" and self.from_size == self.domain.ranges[self.over].first
 
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
         return {
             "over": self.over, "degree": self.degree,
             "coefficient": None if self.coefficient is None else number_to_json(self.coefficient),
-            "share": number_to_json(self.share), "from_size": self.from_size,
+            "within": number_to_json(self.within), "from_size": self.from_size, "side": self.side,
         }  # fmt: skip
 
 
 def order(
-    of: Operand, over: str, *, share: Fraction = SHARE, bounds: Bounds | None = None, free: Sequence[str] = ()
+    of: Operand, over: str, *, within: Fraction = WITHIN, bounds: Bounds | None = None, free: Sequence[str] = ()
 ) -> Order:
-    """Return the leading term of a quantity, and from which size it is more than a share of the whole.
+    """Return the leading term of a quantity, from which size on the quantity is within a part of it, and its side.
 
     A rounding counts with what it tends to: the leading term of ``ceil(n / 64)`` is ``n / 64``. With more ``free``
     sizes the coefficient is a formula of them, ``value`` and ``from_size`` are None, and nothing may round the size.
@@ -138,22 +143,17 @@ def order(
     if leading_term is None:
         raise FormulaError("residue classes grow differently", place=quantity.name, remedy="ask for its steps")
     degree, coefficient = leading_term
-    rest = _less_share(form, over, degree, coefficient, share)
-    signs = find_signs(term_of(rest), over, question.range)
-    from_size = _read_start(signs)
-    formula = _leading_formula(degree, coefficient, question.symbols[over])
-    # What has a bracket of the size in it may be the same on both sides.
-    same = _find_sameness(form, over, degree, coefficient, question.range)
-    return Order(
-        question=f"order of {quantity.name} over {over}", formula=formula, value=coefficient,
-        domain=signs.narrow(question.domain, over),
-        sentence=hedge(
-            f"{quantity.name} {_say(form, over, formula, share, from_size, is_same=bool(same))}.", signs.known
-        ),
-        known=signs.known,
-        certificates=(tail, *signs.certificates, *same),
-        over=over, degree=degree, coefficient=coefficient, share=share, from_size=from_size,
+    asked = _list_differences(form, over, degree, coefficient, within)
+    signs = [find_signs(each, over, question.range) for each in asked]
+    worst = next((each for each in signs if each.table is None), signs[0])
+    found = Order(
+        question=f"order of {quantity.name} over {over}",
+        formula=_leading_formula(degree, coefficient, question.symbols[over]), value=coefficient,
+        domain=worst.narrow(question.domain, over), sentence="", known=worst.known,
+        certificates=(tail, *(certificate for each in signs for certificate in each.certificates)),
+        over=over, degree=degree, coefficient=coefficient, within=within, **_read_closeness(signs, question.range),
     )  # fmt: skip
+    return found.remake(sentence=hedge(f"{quantity.name} {_say(found)}.", worst.known))
 
 
 def is_constant(form: NormalForm, over: str) -> bool:
@@ -161,40 +161,60 @@ def is_constant(form: NormalForm, over: str) -> bool:
     return all(over not in terms.names_of(each) for monomial in form for each, _ in monomial)
 
 
-def _say(
-    form: NormalForm, over: str, formula: sympy.Expr, share: Fraction, from_size: int | None, *, is_same: bool
-) -> str:
-    if is_same or is_constant(form, over):
-        return f"does not depend on {over}: it is {formula}"
-    most = f"{float(share):.0%}"
-    where = f"never more than {most}" if from_size is None else f"more than {most} of it from {over} = {from_size} on"
-    way = "grows as" if formula.free_symbols else "tends to"
-    return f"{way} {formula}, which is {where}"
+def _say(found: Order) -> str:
+    if found.is_constant:
+        return f"does not depend on {found.over}: it is {found.formula}"
+    if found.is_exact:
+        return f"is {found.formula}"
+    if found.side == "equal":
+        return f"is {found.formula} from {found.over} = {found.from_size} on"
+    way = f"grows as {found.formula}" if found.degree else f"tends to {found.formula}"
+    return f"{way}{say_closeness(found, f'{found.over} = {found.from_size}')}"
 
 
-def _less_share(form: NormalForm, over: str, degree: int, coefficient: Number, share: Fraction) -> NormalForm:
-    """Return what is more than 0 where the leading term is more than the share of a positive whole."""
-    leading = normal_form.scale(normal_form.power(normal_form.generator(over), degree), coefficient)
-    return normal_form.add(leading, normal_form.scale(form, -share))
+def say_closeness(found: Order, size: str) -> str:
+    """Return from where on a quantity is close to its leading term, and on which side of it, as the end of a sentence.
 
-
-def _find_sameness(
-    form: NormalForm, over: str, degree: int, coefficient: Number, range_: Range
-) -> tuple[SignTable, ...]:
-    """Return the certificate that a formula with a size in it is the same at all sizes; nothing where it is not.
-
-    What has a bracket of the size, as where a cast is none, may be the same on both sides of it.
+    Parameters
+    ----------
+    size
+        What ``from_size`` is, as the sentence writes sizes.
     """
-    if degree or is_constant(form, over):
-        return ()
-    signs = find_signs(term_of(_less_share(form, over, 0, coefficient, Fraction(1))), over, range_)
-    return signs.certificates if all(each.sign == 0 for each in signs.intervals) else ()
+    part = f"{float(100 * found.within):g}%"
+    if found.from_size is None:
+        return f", but never stays within {part} of that"
+    if not found.degree:
+        side = {"above": " from above", "below": " from below", "both": " from both sides"}.get(found.side or "", "")
+        return f"{side}, and is within {part} of that from {size} on"
+    most = {"above": f"at most {part} above that", "below": f"at most {part} below that"}
+    return f", and is {most.get(found.side or '', f'within {part} of that')} from {size} on"
 
 
-def _read_start(signs: Signs) -> int | None:
-    """Return from where on a sign is 1 without end."""
-    last = signs.where(1)
-    return last[-1].first if last and last[-1].last == signs.intervals[-1].last else None
+def _list_differences(
+    form: NormalForm, over: str, degree: int, coefficient: Number, within: Fraction
+) -> tuple[Term, Term, Term]:
+    """Return a quantity less the least, less the most and less all of what it is near, which its leading term is.
+
+    Where the leading term is negative, with the other sign: the first is negative, or the second positive, where the
+    quantity is further from it than a part of it.
+    """
+    leading = normal_form.scale(normal_form.power(normal_form.generator(over), degree), coefficient)
+    sign = -1 if coefficient < 0 else 1
+    least, most = (
+        normal_form.scale(normal_form.add(form, normal_form.scale(leading, -times)), sign)
+        for times in (1 - within, 1 + within)
+    )
+    rest = normal_form.add(form, normal_form.scale(leading, -1))
+    return term_of(least), term_of(most), term_of(rest)
+
+
+def _read_closeness(signs: Sequence[Signs], range_: Range) -> dict[str, Any]:
+    """Return from where on a quantity is near its leading term, and its side, by the signs of its differences."""
+    starts = (signs[0].end_of(-1, range_), signs[1].end_of(1, range_))
+    known = [each for each in starts if each is not None]
+    if len(known) < len(starts):
+        return {"from_size": None, "side": None}
+    return {"from_size": max(known), "side": signs[2].side(max(known))}
 
 
 def _leading_formula(degree: int, coefficient: Number, size: sympy.Symbol) -> sympy.Expr:
@@ -210,7 +230,7 @@ def _with_free_sizes(name: str, form: NormalForm, question: Question) -> Order:
     return Order(
         question=f"order of {name} over {over}", formula=formula, value=None, domain=found.domain,
         sentence=f"{name} {way} {formula}.", certificates=found.certificates, over=over, degree=found.degree,
-        coefficient=None, share=SHARE, from_size=None,
+        coefficient=None, within=WITHIN, from_size=None, side=None,
     )  # fmt: skip
 
 

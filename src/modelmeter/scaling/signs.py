@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Literal
+
 from attrs import frozen
 
 from modelmeter.scaling import terms, univariate
@@ -14,6 +17,9 @@ from modelmeter.scaling.terms import Term
 
 CHECKED_POINTS = 10_000
 """So many integers are evaluated where no proof is found."""
+
+Side = Literal["below", "above", "equal", "both"]
+"""Where a quantity is beside another: never above it, never below it, equal to it, or both."""
 
 
 @frozen
@@ -31,17 +37,27 @@ class Signs:
 
     Parameters
     ----------
-    intervals
-        In order.
     known
         ``proved``, or where it was checked.
     table
         The certificate, where it is proved.
+    checked
+        What was found point by point, where it is not.
     """
 
-    intervals: tuple[SignInterval, ...]
     known: str
     table: SignTable | None
+    checked: tuple[SignInterval, ...] = ()
+
+    @cached_property
+    def intervals(self) -> tuple[SignInterval, ...]:
+        """Integers in a row with one sign, in order. Of many residue classes, joining them takes longest of all."""
+        if self.table is None:
+            return self.checked
+        found = join_cells(
+            [(each.cell, each.sign) for each in self.table.cells], self.table.range, self.table.claimed_at
+        )
+        return _to_intervals(found)
 
     @property
     def certificates(self) -> tuple[SignTable, ...]:
@@ -64,6 +80,30 @@ class Signs:
                 found.append(Interval(each.first, each.last))
         return tuple(found)
 
+    def end_of(self, sign: int, range_: Range) -> int | None:
+        """Return the first integer from which on the sign is another; None: it never ceases to come back."""
+        if self.table is not None:
+            ends = [each.cell.end for each in self.table.cells if each.sign == sign]
+        else:
+            ends = [each.last for each in self.checked if each.sign == sign]
+            if self.checked[-1].sign == sign:
+                return None  # nothing is known of what is beyond
+        last = max((end for end in ends if end is not None), default=range_.first - range_.multiple_of)
+        return None if None in ends else last + range_.multiple_of
+
+    def side(self, first: int | None = None) -> Side | None:
+        """Return on which side of 0 a formula is, from an integer on if one is given; None: it is not proved."""
+        if self.table is None:
+            return None
+        found = {
+            each.sign for each in self.table.cells if first is None or each.cell.end is None or each.cell.end >= first
+        }
+        if found == {0}:
+            return "equal"
+        if 1 not in found:
+            return "below"
+        return "both" if -1 in found else "above"
+
     def _follows(self, last: int, first: int) -> bool:
         return any(
             one.last == last and other.first == first
@@ -82,8 +122,7 @@ def find_signs(formula: Term, name: str, range_: Range) -> Signs:
 
 def read_signs(table: SignTable) -> Signs:
     """Return the signs that a certificate has."""
-    found = join_cells([(each.cell, each.sign) for each in table.cells], table.range, table.claimed_at)
-    return Signs(_to_intervals(found), PROVED, table)
+    return Signs(PROVED, table)
 
 
 def _to_intervals(found: list[LabelInterval[int]]) -> tuple[SignInterval, ...]:
@@ -97,4 +136,4 @@ def check_signs(formula: Term, name: str, range_: Range, count: int = CHECKED_PO
     for point in points:
         sign = univariate.sign_of(terms.evaluate(formula, {name: point}))
         append(found, LabelInterval(point, point, sign))
-    return Signs(_to_intervals(found), f"checked on {points[0]}..{points[-1]}", None)
+    return Signs(f"checked on {points[0]}..{points[-1]}", None, _to_intervals(found))

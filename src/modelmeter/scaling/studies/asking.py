@@ -12,7 +12,7 @@ from modelmeter.scaling.crossover import Crossover, crossover
 from modelmeter.scaling.inverse import largest, smallest
 from modelmeter.scaling.limit import limit
 from modelmeter.scaling.monotony import monotone
-from modelmeter.scaling.order import Order, order
+from modelmeter.scaling.order import WITHIN, Order, order, say_closeness
 from modelmeter.scaling.quantity import Quantity, of_one_unit
 from modelmeter.scaling.question import Bounds, ask
 from modelmeter.scaling.statement import Interval
@@ -136,33 +136,32 @@ def ask_smallest(
 
 
 def ask_order(
-    id_: str, of: Worded, over: str, *, bounds: Bounds | None = None, share: Fraction = Fraction(9, 10)
+    id_: str, of: Worded, over: str, *, bounds: Bounds | None = None, within: Fraction = WITHIN
 ) -> IdentifiedStatement:
-    """Return how a quantity grows over a size, and from where its leading term is most of it."""
+    """Return how a quantity grows over a size, and from where on it is close to its leading term."""
     sizes = of.sizes
-    found = with_domain(order(of.quantity, over, share=share, bounds=bounds), of.fixed)
-    text = f"{of.words} {_write_growth(found, over)}"
+    found = with_domain(order(of.quantity, over, within=within, bounds=bounds), of.fixed)
     question = ask((of.quantity,), over, bounds=bounds)
     assert found.formula is not None
+    growth = _write_growth(found, over)
     if found.is_constant:
-        text = f"{of.words} is {words.write_number(found.coefficient or 0)}, whatever {over} is"
-    elif not found.degree and not question.formulas[0].free_symbols:
-        text = f"{of.words} does not depend on {over}: it is {words.write_number(found.coefficient or 0)}"
-    elif sympy.expand(question.formulas[0] - found.formula) == 0:
-        text = f"{of.words} is {_write_growth(found, over).removeprefix('grows as ')}"
-    elif found.degree:
-        most = f"more than {words.write_percent(share)} of the whole"
-        text += (
-            f", which is never {most}" if found.from_size is None
-            else f", which is {most} from {words.write_size(over, found.from_size, sizes)} on"
-        )  # fmt: skip
+        number = words.write_number(found.coefficient or 0)
+        is_plain = not question.formulas[0].free_symbols
+        text = f"does not depend on {over}: it is {number}" if is_plain else f"is {number}, whatever {over} is"
+    elif found.is_exact:
+        text = f"is {growth.removeprefix('grows as ')}"
+    else:
+        text = growth + say_closeness(found, words.write_size(over, found.from_size or 0, sizes))
     holds = () if found.from_size is None else (Interval(found.from_size, question.range.last),)
     return IdentifiedStatement(
-        id=f"{id_}/{found.kind}/{over}", statement=found, sentence=words.finish(text, found, sizes),
+        id=f"{id_}/{found.kind}/{over}", statement=found,
+        sentence=words.finish(f"{of.words} {text}", found, sizes),
         where=words.write_domain(found.domain, sizes),
+        # Squares, so that it is one comparison on both sides of the leading term.
         claim=Claim(
-            left=found.formula, right=question.formulas[0] * share.numerator / share.denominator, over=over,
-            intervals=holds or None, is_strict=True, known_from=(found.from_size or 1) - 1,
+            left=(found.formula * within.numerator / within.denominator) ** 2,
+            right=(question.formulas[0] - found.formula) ** 2, over=over,
+            intervals=holds or None, known_from=(found.from_size or 1) - 1,
         ),
     )  # fmt: skip
 

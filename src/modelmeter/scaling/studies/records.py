@@ -47,8 +47,6 @@ class Claim:
         The size.
     intervals
         Where it holds; None where the answer leaves that open, as by residue classes.
-    is_strict
-        Whether it is ``left > right``.
     known_from, known_to
         What is smaller, or larger, is left open.
     """
@@ -57,7 +55,6 @@ class Claim:
     right: sympy.Expr
     over: str
     intervals: tuple[Interval, ...] | None
-    is_strict: bool = False
     known_from: int = 0
     known_to: int | None = None
 

@@ -114,7 +114,9 @@ def test_what_the_command_prints_is_in_the_words_of_the_model(
     printed = run(distribution, *chosen, "--burstiness", "1")
     assert list_foreign_words(printed) == []
     assert re.findall(r"\bpages?\b", printed) == []
-    assert re.search(r"^10 recordings\. 1 x NVIDIA L4 24GB, [0-9,]+ recordings in flight", printed), "it has one mode"
+    assert re.search(r"^tiny-speech: 10 recordings\. 1 x NVIDIA L4 24GB, [0-9,]+ recordings in flight", printed), (
+        "it has one mode"
+    )
     assert "vllm" not in printed, "engines do not run it"
     document = json.loads(run(distribution, *chosen, "--json"))
     assert list_foreign_words(json.dumps(document, indent=1)) == []

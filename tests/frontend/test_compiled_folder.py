@@ -7,7 +7,6 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -68,42 +67,6 @@ def test_sweep_and_tree(folder: Path) -> None:
         rows = run("sweep", "prefill", *chosen).splitlines()[1:]
         assert [int(row.split(",")[-1]) for row in rows] == [count_prefill(tokens) for tokens in (3, 7, 19)]
     assert "LlamaDecoderLayer" in run("tree", "--model", str(folder))
-
-
-def test_a_plan_is_of_prompts_and_has_no_image(folder: Path, tmp_path: Path) -> None:
-    requests = tmp_path / "requests.csv"
-    requests.write_text("seq_len,output_tokens,count\n37,3,2\n11,2,5\n", encoding="utf-8")
-    document = json.loads(
-        run("plan", "--pages", str(requests), "--card", "l4", "--model", str(folder), "--json")
-    )  # fmt: skip
-    costs = modelmeter.load(folder)
-    whole = sum(
-        count * costs.evaluate("request", seq_len=tokens, max_new_tokens=output).tensor_core_flops
-        for tokens, output, count in ((37, 3, 2), (11, 2, 5))
-    )
-    assert document["pages"]["totals"]["tensor_core_flops"]["value"] == whole
-    assert document["pages"]["num_pages"]["value"] == 2 + 5
-    assert "image_tokens" not in document["pages"]["of_a_page"]
-    assert "only the last position" in refuse("plan", "--logits", "all", "--model", str(folder))
-    assert "does not look at pages" in refuse("plan", "--page", "601x803", "--model", str(folder))
-    assert "does not look at pages" in refuse("eval", "request", "--page", "601x803", "--model", str(folder))
-
-
-def test_a_plan_of_one_prompt_needs_no_file(folder: Path, tmp_path: Path) -> None:
-    chosen = ("plan", "--card", "l4", "--model", str(folder), "--json")
-    document = json.loads(run(*chosen, "--prompt-tokens", "37", "--tokens-out", "5"))
-    pages = document["pages"]
-    assert {each["value"] for each in pages["of_a_page"]["prompt_tokens"].values()} == {37}
-    # The first of 5 tokens is from the prompt; before each of 4 steps 37, 38, 39 and 40 are cached.
-    assert Fraction(pages["mean_context_of_a_step"]["value"]) == Fraction(37 + 38 + 39 + 40, 4)
-    assert pages["num_pages"]["value"] == 1
-    assert pages["totals"]["tensor_core_flops"]["value"] == (
-        modelmeter.load(folder).evaluate("request", seq_len=37, max_new_tokens=5).tensor_core_flops
-    )
-    requests = tmp_path / "requests.csv"
-    requests.write_text("seq_len,output_tokens\n37,5\n", encoding="utf-8")
-    said = refuse(*chosen, "--pages", str(requests), "--prompt-tokens", "37")
-    assert said == "--prompt-tokens: the prompts are given twice; found --pages too"
 
 
 def test_what_was_checked_of_it_is_shown(folder: Path, tmp_path: Path) -> None:

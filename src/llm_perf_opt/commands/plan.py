@@ -243,9 +243,9 @@ def _print(found: Plan) -> None:
 
     mix, names = found.chosen.setup.mix, found.chosen.setup.mix.model.serving
     console = open_table_console()
-    counted = f"{mix.num_pages:,} {names.items if mix.num_pages > 1 else names.item}"
+    whose = "" if mix.model.model == DEFAULT else f"{mix.model.model}: "
     print_lines(
-        f"{counted}. {plan_sentences.describe_choice_of_card(found)}\n\n"
+        f"{whose}{names.count_items(mix.num_pages)}. {plan_sentences.describe_choice_of_card(found)}\n\n"
         f"{plan_sentences.describe_waits(found)} {plan_sentences.describe_times(found)}\n"
     )
     notes = (describe(found) for describe in plan_sentences.NOTES)

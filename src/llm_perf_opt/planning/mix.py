@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property, partial
 from itertools import accumulate
@@ -19,6 +19,7 @@ from llm_perf_opt.planning.pages import PageClasses, ViewSizes
 from llm_perf_opt.planning.parallel import BITS_PER_BYTE
 from llm_perf_opt.planning.step_work import list_mean_work
 from llm_perf_opt.planning.work import StageWork
+from modelmeter.support.errors import WorkloadError
 
 PERCENTILES: Final = (50, 90, 95, 99, 100)
 """The last one is the largest."""
@@ -115,8 +116,13 @@ class PageMix:
             for prompt, counts in alike.items()
         )
 
-    def check_sizes(self) -> None:
+    def check_sizes(self, find_place: Callable[[ViewSizes], str] | None = None) -> None:
         """Refuse what the evaluators refuse: of items with the same sizes before their first token, the longest one.
+
+        Parameters
+        ----------
+        find_place
+            From the sizes of an item to where they were given, for the error.
 
         Raises
         ------
@@ -124,7 +130,12 @@ class PageMix:
             If sizes contradict each other, or steps are not on lines.
         """
         for group in self.prompts:
-            self._evaluate(group.page, group.steps[-1])
+            try:
+                self._evaluate(group.page, group.steps[-1])
+            except WorkloadError as error:
+                if find_place is not None:
+                    error.name_place(find_place(group.page.views))
+                raise
         _ = self.steps.runs
 
     @cached_property

@@ -24,10 +24,13 @@ LARGEST_SIDE: Final = 2**26
 LARGEST_COUNT: Final = 10**12
 MOST_TOKENS: Final = 2**24
 
+OUTPUT_TOKENS: Final = ("output_tokens", "max_new_tokens")
+"""What the column may be called that has the tokens that are written."""
+
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "width": ("width", "page_width"),
     "height": ("height", "page_height"),
-    "output_tokens": ("output_tokens", "max_new_tokens"),
+    "output_tokens": OUTPUT_TOKENS,
     "count": ("count",),
 }
 """What a CSV has, each by any of its names; all but ``count`` are needed."""
@@ -146,6 +149,7 @@ def read_pages(path: str | os.PathLike[str]) -> Iterator[Page]:
         if not header:
             raise RecordError("there is no row that names the columns", place=str(path), expected=expect_columns())
         places = find_columns(header, str(path))
+        shown = {column: header[place].strip() for column, place in places.items()}
         width_at, height_at, output_at = (places[name] for name in ("width", "height", "output_tokens"))
         count_at = places.get("count")
         num_rows = 0
@@ -153,7 +157,7 @@ def read_pages(path: str | os.PathLike[str]) -> Iterator[Page]:
         known_width, known_height, known_output = known["width"], known["height"], known["output_tokens"]
 
         def parse(text: str, column: str, number: int) -> int:
-            value = parse_count(text, column, f"{path}: row {number}")
+            value = parse_count(text, column, f"{path}: row {number}", shown[column])
             if len(known[column]) < _REMEMBERED:
                 known[column][text] = value
             return value
@@ -236,8 +240,8 @@ def expect_columns(known: Iterable[str] = COLUMNS) -> str:
     return f"columns {', '.join(name for name in known if name != 'count')} and, if wanted, count"
 
 
-def parse_count(text: str, column: str, place: str) -> int:
-    """Return the whole number of a field, in the range of its column.
+def parse_count(text: str, column: str, place: str, shown: str) -> int:
+    """Return the whole number of a field, in the range of its column, which the file calls ``shown``.
 
     Raises
     ------
@@ -249,7 +253,7 @@ def parse_count(text: str, column: str, place: str) -> int:
     most = _LIMITS.get(column, MOST_TOKENS)
     if not 1 <= value <= most:
         raise RecordError(
-            f"the value of {column} is wrong", place=place,
+            f"the value of {shown} is wrong", place=place,
             expected=f"a whole number from 1 to {most}", found=text,
         )  # fmt: skip
     return value

@@ -6,6 +6,7 @@ import datetime
 import re
 from collections.abc import Iterable, Mapping
 from importlib import resources
+from pathlib import Path
 from typing import Final
 
 from attrs import field, frozen
@@ -138,6 +139,8 @@ def find_prices(options: Iterable[str], cards: Iterable[str]) -> dict[str, CardP
             found[named["card"]] = _state(named["card"], named["price"], option)
         elif re.fullmatch(r"[0-9.eE+-]+", option):
             found |= {card: _state(card, option, option) for card in known}
+        elif re.fullmatch(r"[\w-]+", option) and not Path(option).exists():
+            raise _no_price(option, option)
         else:
             book = read_price_book(option).by_card()
             for card in book:
@@ -154,8 +157,12 @@ def _state(card: str, text: str, option: str) -> CardPrice:
     except ValueError:
         dollars = 0.0
     if not USD_PER_HOUR.accepts(dollars):
-        raise WorkloadError(
-            f"{text or 'nothing'} is no price", place="--price",
-            expected="dollars an hour above 0, as 1.69, card=1.69, or the file of a price book", found=option,
-        )  # fmt: skip
+        raise _no_price(text, option)
     return CardPrice(card=card, usd_per_hour=dollars, source="given with --price")
+
+
+def _no_price(text: str, option: str) -> WorkloadError:
+    return WorkloadError(
+        f"{text or 'nothing'} is no price", place="--price",
+        expected="dollars an hour above 0, as 1.69, card=1.69, or the file of a price book", found=option,
+    )  # fmt: skip

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from attrs import field, frozen
 
 from llm_perf_opt.data import OCRWorkloadProfile, rules
 from llm_perf_opt.planning.cutting import Cutting
 from llm_perf_opt.planning.evaluation import ServedModel
-from llm_perf_opt.planning.items import read_items
+from llm_perf_opt.planning.items import find_row, name_output, read_items
 from llm_perf_opt.planning.mix import PageMix, count_image_tokens, make_mix
 from llm_perf_opt.planning.page_classes import PageClass
-from llm_perf_opt.planning.pages import Page, PageClasses, ViewRule, group_pages, read_pages
+from llm_perf_opt.planning.pages import Page, PageClasses, ViewRule, ViewSizes, group_pages, read_pages
 from llm_perf_opt.profiles import find_profile
 from modelmeter.model.page_views import find_page_views
 from modelmeter.model.registry import DEFAULT
@@ -118,7 +119,7 @@ def find_mixes(request: PagesRequest, model: ServedModel) -> dict[str, tuple[Pag
             else read_items(request.pages, serving)
         )
         mix = make_mix(model, classes)
-        mix.check_sizes()
+        mix.check_sizes(partial(_say_where, request, serving))
         source = f"the sizes of a {serving.item}" if request.pages is None else str(request.pages)
         cutting = Cutting(source=source, preprocessing=None, is_chosen=True)
         return {serving.find_mode(name).name: (mix, cutting) for name in names}
@@ -160,6 +161,12 @@ def find_mixes(request: PagesRequest, model: ServedModel) -> dict[str, tuple[Pag
     }
 
 
+def _say_where(request: PagesRequest, serving: Serving, sizes: ViewSizes) -> str:
+    """Return where sizes were given: the row of a file, or the option."""
+    path = request.pages
+    return "--prompt-tokens" if path is None else f"{path}: row {find_row(path, serving, sizes)}"
+
+
 def _refuse_pages(request: PagesRequest, serving: Serving) -> None:
     """Refuse what is said of pages, to a model that is given its sizes as they are; its prompt may be one of them."""
     has_prompt = serving.seq_len in serving.item_sizes
@@ -170,9 +177,10 @@ def _refuse_pages(request: PagesRequest, serving: Serving) -> None:
                           ("--prompt-tokens", None if has_prompt else request.prompt_tokens),
                           ("--logits", request.logits == "all")):  # fmt: skip
         if value:
+            listed = f"--pages FILE.csv with {', '.join(serving.item_sizes)} and {name_output(serving)}"
             raise WorkloadError(
                 "this model does not look at pages", place=option,
-                expected=f"--pages FILE.csv with {', '.join(serving.item_sizes)} and {serving.steps}",
+                expected=f"--prompt-tokens N --output-tokens N, or {listed}" if has_prompt else listed,
             )  # fmt: skip
 
 

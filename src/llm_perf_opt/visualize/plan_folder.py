@@ -85,7 +85,7 @@ def render_page(plan: Plan, options: Sequence[tuple[str, str]] = ()) -> str:
         "## What was asked for",
         plan_question.question_table(plan, options).to_markdown(),
         f"## {names.items.capitalize()}",
-        f"{mix.num_pages:,} {names.items if mix.num_pages > 1 else names.item}, each as it costs alone:",
+        f"{names.count_items(mix.num_pages)}, each as it costs alone:",
         plan_tables.pages_table(plan).to_markdown(),
         "## Cards",
         plan_tables.cards_table(plan).to_markdown(),

@@ -15,13 +15,13 @@ from llm_perf_opt.visualize.table import Table
 def answer_table(plan: Plan) -> Table:
     """Return cards, dollars a day, latency and whether the limit is kept, in closed form and as simulated."""
     card, row = plan.chosen, find_row(plan.chosen)
-    items = card.setup.mix.model.serving.items
+    names = card.setup.mix.model.serving
     limits, check = card.setup.limits, plan.under_load
     limit, has_load = limits.max_latency_seconds, limits.pages_per_second is not None
     seconds = row.latency[LATENCY_PERCENTILE]
     kind = "estimated" if card.setup.calibration is not None else "at least, at peak rates"
     rows = [
-        ("card", f"{card.setup.card.name}, mode {card.setup.mode}, {row.batch_size:,} {items} in flight"),
+        ("card", f"{card.setup.card.name}, mode {card.setup.mode}, {names.count_items(row.batch_size)} in flight"),
         (f"cards ({kind})", f"{card.num_cards:,}" if has_load else NOTHING),
         (
             f"$ a day ({kind})",

@@ -24,7 +24,7 @@ def describe_choice_of_card(plan: Plan) -> str:
     many = f"{card.num_cards:,} x {setup.card.name}" if load is not None else setup.card.name
     # Of a model with one mode only, what that is called says nothing.
     mode = f" in mode {setup.mode}" if len(setup.mix.model.serving.modes) > 1 else ""
-    words = f"{many}{mode}, {row.batch_size:,} {items} in flight"
+    words = f"{many}{mode}, {find_names(plan).count_items(row.batch_size)} in flight"
     shared = setup.cards_per_model
     if card.num_cards > shared:
         words += " each" if shared == 1 else f" in each group of {shared} that share a model"
@@ -101,13 +101,14 @@ def _describe_margin(plan: Plan) -> str:
     longer = f"If {items} take {margin.factor:.2f} times as long, as far as the calibration was off at most,"
     if margin.num_cards is None:
         return f"{longer} no batch keeps the limit."
+    batch = "" if margin.batch_size is None else find_names(plan).count_items(margin.batch_size)
     cards = f"it takes {margin.num_cards:,} card{'s' if margin.num_cards > 1 else ''}"
     if not margin.is_broken:
         return "" if limits.pages_per_second is None else f"{longer} {cards}."
     then = "" if limits.pages_per_second is None else f", and {cards}"
     return (
-        f"{longer} this batch takes {format_number(margin.p95_seconds)} s, beyond the limit. RECOMMENDED are "
-        f"{margin.batch_size:,} {items} in flight, the most that keep it even then{then}; the settings have them."
+        f"{longer} this batch takes {format_number(margin.p95_seconds)} s, beyond the limit. RECOMMENDED are {batch} "
+        f"in flight, the most that keep it even then{then}; the settings have them."
     )
 
 

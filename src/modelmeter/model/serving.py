@@ -192,6 +192,10 @@ class Serving:
         """The stages that hold all parameters between them: those of items, and the first one that writes tokens."""
         return (*self.page_stages, self.prompt_stage or self.step_stage)
 
+    def count_items(self, count: int) -> str:
+        """Return so many items in words: ``1 page``, ``1,024 pages``."""
+        return f"{count:,} {self.item if count == 1 else self.items}"
+
     def name_sizes(self, **values: Any) -> dict[str, Any]:
         """Return values by the names that the evaluators have for them, less those that this model has not.
 

@@ -36,9 +36,12 @@ class ModelMeterError(Exception):
 
     def name_model(self, model: str) -> None:
         """Say first which model it is of, where several are asked; nothing, if the place says so already."""
-        if self.place.split(":")[0] == model:
-            return
-        self.place = f"{model}: {self.place}" if self.place else model
+        if self.place.split(":")[0] != model:
+            self.name_place(model)
+
+    def name_place(self, place: str) -> None:
+        """Say first where it is, as the row of a file."""
+        self.place = f"{place}: {self.place}" if self.place else place
         self.args = (
             describe_problem(
                 self.problem, place=self.place, expected=self.expected, found=self.found, remedy=self.remedy

@@ -54,6 +54,8 @@ def test_columns_may_have_any_order_and_their_other_names(tmp_path: Path, text: 
         ("width,height,output_tokens\n7,0,11\n", "row 2: the value of height is wrong; .* found 0"),
         ("width,height,output_tokens\n7,5,0\n", "row 2: the value of output_tokens is wrong"),
         ("width,height,output_tokens\n7,5,1.5\n", "row 2: the value of output_tokens is wrong; .* found 1.5"),
+        ("page_width,Height,max_new_tokens\n7,5,0\n", "row 2: the value of max_new_tokens is wrong"),
+        ("page_width, Page Height,max_new_tokens\n7,x,1\n", "row 2: the value of Page Height is wrong"),
         ("width,height,output_tokens\n7_0,5,1\n", "row 2: the value of width is wrong; .* found 7_0"),
         ("width,height,output_tokens\n\u0667,5,1\n", "row 2: the value of width is wrong"),
         ("width,height,output_tokens\n67108865,5,1\n", "row 2: the value of width is wrong"),

@@ -38,7 +38,7 @@ def test_a_price_may_be_typed_for_all_cards_or_for_one(tmp_path: Path) -> None:
     assert (found["l4"].source, found["l4"].date) == ("my contract", "2026-10-01")
 
 
-@pytest.mark.parametrize("option", ["0", "-1", "1e999", "1.2.3", "l4=0", "l4=-", "l4=abc", "l4=", "e"])
+@pytest.mark.parametrize("option", ["0", "-1", "1e999", "1.2.3", "l4=0", "l4=-", "l4=abc", "l4=", "e", "abc"])
 def test_what_is_no_price_is_refused(option: str) -> None:
     with pytest.raises((WorkloadError, RecordError), match=r"--price: .*is no price|cannot be read"):
         find_prices([option], ["l4"])

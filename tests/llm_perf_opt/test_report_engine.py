@@ -77,13 +77,31 @@ def test_with_eager_traffic_the_bound_is_the_time_of_the_report(run: Run, tmp_pa
     request = prediction.estimate.stage("request")
     first = result.out.splitlines()[0]
     assert f"{format_time(request.time_ms)} ms estimated with eager-gddr, at least" in first
-    assert f"at least {format_time(request.bound_ms)} ms by the roofline" in first
-    assert "The roofline, at peak rates:" in result.out, "which is the table that says this time"
-    assert result.out.index("estimated (ms)") < result.out.index("The roofline, at peak rates:")
+    assert f"at least {format_time(request.bound_ms)} ms by the roofline with no operators fused" in first
+    assert "unfused bound (ms)" in result.out
+    below = "The roofline at peak rates, with no operators fused:"
+    assert result.out.index("estimated (ms)") < result.out.index(below), "whose table says this time"
     first = summary.split("\n\n")[1]
     assert first.startswith(f"Estimated: **{format_time(request.time_ms)} ms** for one page with an engine, at least ")
     assert f"at least {format_time(request.bound_ms)} ms" in first
     assert "| request | " in summary
+
+
+def test_a_bound_of_fused_operators_is_said_to_be_one(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    result = run("report", "--workload", "tiny", "--hardware", "rtx-5090", "--engine", "graphs", "--out", out)
+    prediction = read_record(out / "report.json", AnalyticModelReport).prediction
+    assert prediction is not None
+    assert prediction.estimate is not None
+    request = prediction.estimate.stage("request")
+    assert request.bound_ms < sum(stage.time_ms for stage in prediction.stages if stage.stage != "request")
+    said = f"at least {format_time(request.bound_ms)} ms by the roofline with operators fused"
+    assert said in result.out.splitlines()[0]
+    assert "  fused bound (ms)" in result.out
+    assert "The roofline at peak rates, with no operators fused; the bounds above are lower" in result.out
+    summary = (out / "summary.md").read_text(encoding="utf-8")
+    assert f"at least {format_time(request.bound_ms)} ms with operators fused" in summary
+    assert f"{format_time(prediction.stage('request').time_ms)} ms** for one page, with no operators fused." in summary
 
 
 def test_without_an_engine_nothing_is_estimated(run: Run, tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ def print_run(run: AnalyticRun) -> None:
     estimate = prediction.estimate
     if estimate is not None:
         open_table_console().print(report_tables.estimate_table(estimate).to_rich(), sep="\n")
-        print_lines(f"with {estimate.description}\n\nThe roofline, at peak rates:\n")
+        above = "; the bounds above are lower, with all fused that can be" if estimate.is_fused else ""
+        print_lines(f"with {estimate.description}\n\nThe roofline at peak rates, with no operators fused{above}:\n")
     stages = report_tables.stage_table(prediction).select("stage", "time (ms)", "share", "moved", "limit")
     # The paths of modules are long: with one more column they would be folded in a terminal.
     top = report_tables.top_table(report, TOP_MODULES).select("module", "time (ms)", "share")
@@ -55,7 +56,8 @@ def _describe_time(report: Report, prediction: Prediction, subject: Subject) -> 
         request = estimate.stage("request")
         total = (
             f"{report_tables.format_time(request.time_ms)} ms estimated with {estimate.calibration}, at least "
-            f"{report_tables.format_time(request.bound_ms)} ms by the roofline"
+            f"{report_tables.format_time(request.bound_ms)} ms by the roofline "
+            f"{'with operators fused' if estimate.is_fused else 'with no operators fused'}"
         )
         predicted = request.time_ms
     if subject.count == 1:

@@ -158,6 +158,8 @@ class EngineEstimate:
     ----------
     calibration, engine
         The name of the calibration, and how its engine starts kernels.
+    traffic
+        The bytes of its bounds: ``eager`` of every operator alone, ``fused`` where all are fused that can be.
     relative_error
         The largest relative error of the calibration on measurements that it was not fitted on; None where none tells.
     description
@@ -173,6 +175,7 @@ class EngineEstimate:
 
     calibration: str = field(validator=rules.IDENTIFIER)
     engine: str = field(validator=rules.IDENTIFIER)
+    traffic: Literal["eager", "fused"] = field(validator=rules.choice("eager", "fused"))
     relative_error: float | None = field(
         converter=optional(rules.as_float), validator=rules.or_none(rules.number("part of the measured time"))
     )
@@ -180,6 +183,11 @@ class EngineEstimate:
     stages: tuple[StageEstimate, ...] = field(
         converter=rules.as_tuple, validator=rules.sequence(rules.record(StageEstimate), key="stage")
     )
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether the bounds have the bytes of fused operators, unlike the times of a report."""
+        return self.traffic == "fused"
 
     def stage(self, name: CostedStage) -> StageEstimate:
         """Return the estimate of a stage.

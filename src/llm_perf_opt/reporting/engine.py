@@ -69,6 +69,7 @@ def estimate_stages(
     return EngineEstimate(
         calibration=calibration.name,
         engine=calibration.engine,
+        traffic=calibration.coefficients.traffic,
         relative_error=calibration.worst_error,
         description=describe_choice(calibration, roofline.hardware),
         stages=(*stages, request),

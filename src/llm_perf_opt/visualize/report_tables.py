@@ -45,8 +45,9 @@ def stage_table(prediction: Prediction) -> Table:
 
 def estimate_table(estimate: EngineEstimate) -> Table:
     """Return the time of every stage with an engine, with its bound and what the host takes before it."""
+    bound = f"{'fused' if estimate.is_fused else 'unfused'} bound"
     return Table(
-        headers=("stage", "estimated (ms)", "bound (ms)", "bound / estimated", "host before it (ms)"),
+        headers=("stage", "estimated (ms)", f"{bound} (ms)", f"{bound} / estimated", "host before it (ms)"),
         rows=tuple(
             (
                 stage.stage,

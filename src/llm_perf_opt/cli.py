@@ -24,7 +24,7 @@ from llm_perf_opt.commands import (
     verify,
 )
 from llm_perf_opt.commands.model_option import ModelOption
-from llm_perf_opt.exit_codes import print_error, print_warning, run_to_end
+from llm_perf_opt.exit_codes import print_error, print_warning, run_process, run_to_end
 from modelmeter.model.registry import DEFAULT, find_package, list_models
 
 app = typer.Typer(
@@ -295,5 +295,10 @@ def main() -> NoReturn:
     run_to_end(app)
 
 
+def run_script() -> NoReturn:
+    """Run the command line as all that this process does."""
+    run_process(main)
+
+
 if __name__ == "__main__":
-    main()
+    run_script()

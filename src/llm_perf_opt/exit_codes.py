@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import codecs
 import io
+import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
@@ -38,6 +41,25 @@ def run_to_end(app: Callable[..., object]) -> NoReturn:
         # Commands turn those of files into errors of ours. What is left is the standard output, as on a full disk.
         print_error(OutputError("the output cannot be written", found=describe_failure(error)))
     sys.exit(2)
+
+
+def run_process(main: Callable[[], NoReturn]) -> NoReturn:
+    """Run ``main`` as all that this process does; where it loaded torch, the process ends at once.
+
+    To take apart what torch, transformers and sympy have made takes a second, and nobody sees what comes of it.
+    """
+    try:
+        main()
+    except SystemExit as ended:
+        if "torch" not in sys.modules or not isinstance(ended.code, int) or threading.active_count() > 1:
+            raise
+        atexit._run_exitfuncs()  # temporary folders are removed there
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except OSError:
+            raise ended from None  # Python says what it says of any program
+        os._exit(ended.code)
 
 
 def print_error(error: ModelMeterError) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -76,3 +77,35 @@ def test_a_long_path_is_one_short_line(run: Run) -> None:
     result = run("tree", "--graph", 9_000 * "x")
     assert_refused(result, "File name too long")
     assert len(result.err) < 2_100
+
+
+_PROCESS = """
+import atexit, sys, types
+from llm_perf_opt.exit_codes import run_process
+
+class Late:
+    def __del__(self):
+        print("taken apart", flush=True)
+
+sys.modules["torch"] = types.ModuleType("torch")
+if not {torch}:
+    del sys.modules["torch"]
+late = Late()
+atexit.register(print, "last")
+
+def main():
+    print("all of it" * 3, end="")
+    sys.exit(3)
+
+run_process(main)
+"""
+
+
+@pytest.mark.parametrize(("has_torch", "ends"), [(True, ""), (False, "taken apart\n")])
+def test_a_process_with_torch_ends_without_taking_apart_what_it_made(has_torch: bool, ends: str) -> None:
+    """What was printed is there all the same, and what was to be done last is done."""
+    ran = subprocess.run(
+        [sys.executable, "-c", _PROCESS.format(torch=has_torch)], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (3, "")
+    assert ran.stdout == "all of itall of itall of itlast\n" + ends

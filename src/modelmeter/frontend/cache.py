@@ -38,16 +38,20 @@ class CachedShape:
 
 
 class InPlaceLayer(DynamicLayer):  # type: ignore[misc]  # transformers ships no types
-    """Keeps every position: those of a prefill as they are, later ones behind what is there."""
+    """Keeps every position: those of a prefill as they are, later ones behind what is there.
+
+    Attributes
+    ----------
+    length
+        How many positions are cached.
+    kept
+        What is kept from one step to the next.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.length: Any = 0
-
-    @property
-    def kept(self) -> tuple[Tensor, ...]:
-        """What is kept from one step to the next."""
-        return self.keys, self.values
+        self.kept: tuple[Tensor, ...] = ()
 
     def get_seq_length(self) -> Any:
         """Return how many positions are cached."""
@@ -60,15 +64,16 @@ class InPlaceLayer(DynamicLayer):  # type: ignore[misc]  # transformers ships no
 
     def hold(self, keys: Tensor, values: Tensor) -> None:
         """Take buffers for what is cached."""
-        self.keys, self.values, self.is_initialized = keys, values, True
+        self.keys, self.values = self.kept = (keys, values)
+        self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Cache keys and values, and return all that are cached."""
         start = self.length
         self.length = start + key_states.shape[-2]
         if not self.is_initialized:
-            self.keys, self.values, self.is_initialized = key_states, value_states, True
-            return self.keys, self.values
+            self.hold(key_states, value_states)
+            return key_states, value_states
         write_positions(self, start, self.length, key_states, value_states)
         return self.keys[:, :, : self.length], self.values[:, :, : self.length]
 
@@ -241,10 +246,11 @@ def _replace(layer: Any) -> Any:
 
 def list_tensors(cache: DynamicCache) -> list[Tensor]:
     """Return the tensors that hold keys and values now, as far as they are kept."""
-    layers = cache.layers  # all of them at every operator: so nothing is looked for that a type never has
-    found = [tensor for layer in layers if getattr(layer, "is_initialized", False) for tensor in layer.kept]
-    for layer in layers:
-        found += () if type(layer) in _WITHOUT_STATES else list_states(layer)
+    found: list[Tensor] = []
+    for layer in cache.layers:  # all of them at every operator: so nothing is looked for that a type never has
+        found += getattr(layer, "kept", ())
+        if type(layer) not in _WITHOUT_STATES:
+            found += list_states(layer)
     return found
 
 

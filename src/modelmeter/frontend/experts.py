@@ -182,9 +182,10 @@ def _learn(module: nn.Module, call: _Call, *, points: int) -> ExpertCosts:
     formulas = {key: fit_sums([counted.get(key, 0) for counted in counts], grid, place) for key in keys}
     chance = random.Random(f"{type(module).__qualname__} {per_token} {experts}")
     for point in range(points):
-        # A loop over few experts takes less time, and says as much; one point has many of them.
-        tokens = chance.randint(2, 12 if point else 40)
-        drawn = [chance.sample(range(experts), per_token) for _ in range(tokens)]
+        # A loop over few experts takes less time, and says as much: one point draws from all of them.
+        tokens = chance.randint(2, 12 if point else 6)
+        pool = chance.sample(range(experts), min(experts, 2 * per_token)) if point else range(experts)
+        drawn = [chance.sample(pool, per_token) for _ in range(tokens)]
         seen = _sum_up(_run_loop(module, call, torch.tensor(drawn)))
         distinct = len({each for row in drawn for each in row})
         derived = {key: value for key, formula in formulas.items() if (value := formula.at(tokens, distinct))}

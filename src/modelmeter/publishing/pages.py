@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -184,6 +185,7 @@ def tidy(rendered: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", rendered.strip()) + "\n"
 
 
+@cache
 def open_markdown_templates() -> Environment:
     """Return the templates of Markdown, with what prints text, numbers and formulas in it."""
     environment = Environment(

@@ -62,7 +62,7 @@ class _OperatorGuard(PlainDispatchMode):
                 remedy="give FlopCounterMode a formula for it, or add it to modelmeter.verify.matrix_products",
             )  # fmt: skip
         self.calls[func._overloadpacket.__name__] += 1
-        return self._known.run(func, args, kwargs or {})
+        return func(*args, **(kwargs or {})) if func.is_view else self._known.run(func, args, kwargs or {})
 
 
 def count_matrix_products(model: nn.Module, run: Callable[[], object]) -> MatrixProducts:

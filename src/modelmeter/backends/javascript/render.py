@@ -7,6 +7,7 @@ import json
 import re
 import textwrap
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -227,31 +228,21 @@ class _Templates:
 
     def __init__(self, package: EvaluatorPackage) -> None:
         self._package = package
-        self._environment = Environment(
-            loader=FileSystemLoader(_HOME / "templates"),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-            autoescape=False,  # the text is JavaScript: outside text is checked above, or becomes a literal
-        )
-        self._environment.filters |= {
-            "json": json.dumps, "comment": _comment, "words": _fill_words, "program": write_program,
-            "operand": lambda size: json.dumps(size) if isinstance(size, str) else f"{size}n",
-            "prefixed": lambda name, prefix: f"{prefix}{name}", "size_arguments": _write_size,
-            "broken": lambda text: "\n  ".join(textwrap.wrap(text, LINE_LENGTH - 40, break_long_words=False)),
-        }  # fmt: skip
 
     def render(self, template: str, **values: Any) -> str:
         """Return a rendered template; programs need some functions of the runtime."""
         texts = [*values.get("programs", {}).values(), *(step["text"] for step in values.get("steps", []))]
         lines = "\n".join([*(line for text in texts for line in text.lines), *(values.get("layers", {}).values())])
-        return self._environment.get_template(template).render(
-            header=_header(f"templates/{template}"),
-            package=self._package,
-            spec=self._package.spec,
-            imports=[name for name in _HELPERS if re.search(rf"\b{name}\(", lines)],
-            **values,
+        return (
+            _open_templates()
+            .get_template(template)
+            .render(
+                header=_header(f"templates/{template}"),
+                package=self._package,
+                spec=self._package.spec,
+                imports=[name for name in _HELPERS if re.search(rf"\b{name}\(", lines)],
+                **values,
+            )
         )
 
 
@@ -280,3 +271,23 @@ def _write_size(size: Parameter, has_default: bool = True) -> str:
         last.pop()
     default = [f"{size.default}n"] if has_default else []
     return ", ".join([*default, unit, meaning, *(text for text, _ in last)])
+
+
+@cache
+def _open_templates() -> Environment:
+    """Return the templates, which jinja2 compiles once a process."""
+    environment = Environment(
+        loader=FileSystemLoader(_HOME / "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # the text is JavaScript: outside text is checked above, or becomes a literal
+    )
+    environment.filters |= {
+        "json": json.dumps, "comment": _comment, "words": _fill_words, "program": write_program,
+        "operand": lambda size: json.dumps(size) if isinstance(size, str) else f"{size}n",
+        "prefixed": lambda name, prefix: f"{prefix}{name}", "size_arguments": _write_size,
+        "broken": lambda text: "\n  ".join(textwrap.wrap(text, LINE_LENGTH - 40, break_long_words=False)),
+    }  # fmt: skip
+    return environment

@@ -6,6 +6,7 @@ import hashlib
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -47,29 +48,19 @@ class PackageTemplates:
     def __init__(self, spec: PackageSpec, stages: Sequence[str]) -> None:
         self._spec = spec
         self._stages = stages
-        self._environment = Environment(
-            loader=FileSystemLoader(_TEMPLATES),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-            autoescape=False,  # the text is Python: outside text is checked above, or becomes a literal
-        )
-        self._environment.filters |= {
-            "wrap": _wrap, "literal": write_literal, "long_literal": _long_literal, "import_from": _import_from,
-            "alike": _alike, "group_by_like": _group_by_like, "tuple_of": _tuple_of,
-            "items": write_items, "array_header": write_array_header, "dimension_record": write_dimension,
-            "outline": write_outline, "classes": list_classes,
-        }  # fmt: skip
 
     def render(self, template: str, **values: object) -> str:
         """Return a rendered template."""
-        return self._environment.get_template(template).render(
-            template=f"templates/{template}",
-            spec=self._spec,
-            stages=[(name, self._spec.stage_words[name]) for name in self._stages],
-            pairs=self._spec.pairs,
-            **values,
+        return (
+            _open_templates()
+            .get_template(template)
+            .render(
+                template=f"templates/{template}",
+                spec=self._spec,
+                stages=[(name, self._spec.stage_words[name]) for name in self._stages],
+                pairs=self._spec.pairs,
+                **values,
+            )
         )
 
     @staticmethod
@@ -183,3 +174,23 @@ def _long_literal(text: str) -> str:
     words = textwrap.wrap(text, LINE_LENGTH - 30, break_on_hyphens=False)
     lines = [*(f"{line} " for line in words[:-1]), words[-1]]
     return "\n".join(["(", *(f"        {write_literal(line)}" for line in lines), "    )"])
+
+
+@cache
+def _open_templates() -> Environment:
+    """Return the templates, which jinja2 compiles once a process."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # the text is Python: outside text is checked above, or becomes a literal
+    )
+    environment.filters |= {
+        "wrap": _wrap, "literal": write_literal, "long_literal": _long_literal, "import_from": _import_from,
+        "alike": _alike, "group_by_like": _group_by_like, "tuple_of": _tuple_of,
+        "items": write_items, "array_header": write_array_header, "dimension_record": write_dimension,
+        "outline": write_outline, "classes": list_classes,
+    }  # fmt: skip
+    return environment

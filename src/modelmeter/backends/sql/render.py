@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
 from attrs import frozen
@@ -79,6 +79,7 @@ def _list_queries(package: EvaluatorPackage, evaluators: Iterable[Evaluator], di
         yield make_query(evaluator, dialect)
 
 
+@cache
 def _open_template(name: str) -> Template:
     environment = Environment(
         loader=PackageLoader("modelmeter.backends.sql", "templates"), undefined=StrictUndefined, trim_blocks=True,

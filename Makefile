@@ -22,7 +22,7 @@ demo: $(STAMP)  ## Compile the formulas from the torch modules and show what a p
 	$(BIN)/python examples/demo.py build/codegen
 
 test: $(STAMP)  ## Run the tests
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests
 
 FUZZ_SEED ?= 0
 FUZZ_CASES ?= 10000

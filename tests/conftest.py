@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 # Before sympy and torch are imported, here and in the processes that tests start. Many models are compiled in one
 # process, which a cache of 1,000 terms is too small for; and there is a worker for each core already.
@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from modelmeter.metrics.metric import MetricName
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
@@ -26,6 +27,31 @@ if TYPE_CHECKING:
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+LONG: Final = ("models/deepseek_ocr/proofs/", "llm_perf_opt/test_verify_command", "scaling/test_stud", "frontend/")
+"""Of files with few tests that take long. They begin first, so that no worker waits for the last of them."""
+
+TOGETHER: Final = ("tests/scaling/test_stud", "tests/publishing/test_calculator")
+"""Files of which all go to one worker, which makes what they share once: a book of studies, a site."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long files first, and leave the others in their order."""
+    items.sort(key=lambda item: next((place for place, name in enumerate(LONG) if name in item.nodeid), len(LONG)))
+
+
+class ByFixture(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types here
+    """Files in the order in which they were collected, those that share what takes long to make as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return next((name for name in TOGETHER if file.startswith(name)), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """Return what hands out tests to workers."""
+    return ByFixture(config, log)
 
 
 @pytest.fixture(scope="session")

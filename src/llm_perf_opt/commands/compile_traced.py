@@ -175,7 +175,10 @@ def compile_source(
     lines = [describe_files(files, folder, "current" if check else "written"), *filter(None, [choice])]
     if compilation.assumed:
         unsaid = ", ".join(f"{key} = {value}" for key, value in compilation.assumed.items())
-        lines.append(f"the config does not say, so that the defaults of {compilation.traced.model_type} hold: {unsaid}")
+        silent = "card" if find_card(source) is not None else "config"
+        lines.append(
+            f"the {silent} does not say, so that the defaults of {compilation.traced.model_type} hold: {unsaid}"
+        )
     if compilation.tower is not None and compilation.tower.title != compilation.traced.title:
         card = compilation.tower
         pages = f"; --page cuts pages as the processor of {card.title} does" if compilation.page_rule else ""

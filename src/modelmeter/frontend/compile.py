@@ -16,6 +16,7 @@ from modelmeter.frontend.assemble import Begin, trace_model
 from modelmeter.frontend.cards.card import Card
 from modelmeter.frontend.cards.page_rules import PAGE_RULES, PageRule
 from modelmeter.frontend.cards.shipped import find_card
+from modelmeter.frontend.configs.assumed import list_defaults
 from modelmeter.frontend.configs.carded import find_card_of
 from modelmeter.frontend.configs.config import ModelConfig, make_config, read_model_config
 from modelmeter.frontend.configs.quiet import quiet
@@ -146,8 +147,10 @@ def compile_card(
     read = make_config(fields, name or card.title, place=card.name, is_carded=True)
     # What a card does not say is a default of the class, and nothing that was published.
     says_positions = "max_position_embeddings" in {**card.config, **card.config.get("text_config", {})}
+    # A card says where a published config differs from the defaults; one that says no size was compared with none.
+    assumed = {} if card.config else list_defaults(read.config)
     return _compile_model(
-        evolve(read, assumed={}), card, points, begin, general=general, training=training,
+        evolve(read, assumed=assumed), card, points, begin, general=general, training=training,
         positions=find_positions(read.config) if says_positions else None,
     )  # fmt: skip
 

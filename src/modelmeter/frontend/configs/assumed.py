@@ -47,6 +47,18 @@ def list_assumed(fields: Mapping[str, Any], config: Any) -> dict[str, Any]:
     }
 
 
+def list_defaults(config: Any, place: str = "") -> dict[str, Any]:
+    """Return the sizes of a config that says nothing, with those of its sections: all are defaults of its class."""
+    sections = {key: getattr(config, key, None) for key in config.sub_configs}
+    keys = () if config.get_text_config() is not config and sections else (*REQUIRED, *_COSTLY)
+    named = dict.fromkeys(key for key, _ in _list_unsaid((), type(config), keys))
+    found = {f"{place}{key}": getattr(config, key, None) for key in named}
+    for key, section in sections.items():
+        if section is not None:
+            found |= list_defaults(section, f"{place}{key}.")
+    return {key: value for key, value in found.items() if value not in (None, False)}
+
+
 def are_defaults(config_class: type[Any], sizes: Mapping[str, Any]) -> bool:
     """Tell whether these sizes are the defaults of a class of configs: then no one has mistyped any of them."""
     return all(

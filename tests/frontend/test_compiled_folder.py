@@ -15,6 +15,7 @@ from attrs import evolve
 from compiled_llama import CONFIG, NAME, PACKAGE, PARAMETERS, count_prefill, forget, refuse, run
 
 import modelmeter
+from llm_perf_opt.evaluators import load_costs
 from modelmeter.frontend.archive import read_traced, write_traced
 from modelmeter.frontend.compiled_folder import CHECKS_FILE, MANIFEST_FILE, TRACED_FILE, FolderError, open_folder
 from modelmeter.frontend.definition import define_model
@@ -59,6 +60,17 @@ def test_show_solve_and_load_have_the_same_formulas(folder: Path) -> None:
     question = "prefill.kv_cache_bytes <= 1199"
     solved = json.loads(run("solve", question, "--over", "seq_len", "--model", str(folder), "--json"))
     assert solved["value"] == 9
+
+
+def test_steps_of_a_server_are_refused_with_a_reason(folder: Path) -> None:
+    modelmeter.load(folder)
+    costs = load_costs(NAME)
+    assert not {"step", "chunk"} & {*costs.__all__}
+    with pytest.raises(costs.CostError, match=r"no steps of a serving engine, .*; ask for prefill or decode$"):
+        costs.step(contexts=[7, 9])
+    with pytest.raises(costs.CostError, match=r"no chunks of a prompt, .*; ask for prefill or decode$"):
+        costs.chunk_io_bytes(seq_len=9)
+    assert not hasattr(costs, "stepping")
 
 
 def test_sweep_and_tree(folder: Path) -> None:

@@ -83,7 +83,7 @@ def test_a_page_of_slices_by_hand() -> None:
 
 
 def test_a_page_of_one_row_of_pixels_is_enlarged_or_refused() -> None:
-    with pytest.raises(WorkloadError, match="too long for its width; expected sides of which one is at most 200 times"):
+    with pytest.raises(WorkloadError, match="differ too much; expected sides of which one is at most 200 times"):
         PAGE_RULES["qwen2.5-vl-3b"].find_sizes(1, random.Random(7).randint(201, 10**6))
     # 28 rows and 5 * 28 columns of pixels are fewer than 147,384, so that both sides grow alike.
     rows = PAGE_RULES["paddleocr-vl"].find_sizes(5, 1)[0]
@@ -120,7 +120,7 @@ def test_a_page_that_is_too_long_is_refused_where_any_square_is_large_enough(mon
     assert PageViews(page="1x1").find_sizes("vision", {}, sizes)["grid_height"] == 14
     # 448 / sqrt(87) = 48.03 are 1.5 cells, which rounds to the even 2; 448 / sqrt(88) = 47.8.
     assert PageViews(page="870x10").find_sizes("vision", {}, sizes)["grid_height"] == 2
-    with pytest.raises(WorkloadError, match="the page is too long for its width; expected sides that are more alike"):
+    with pytest.raises(WorkloadError, match="sides of the page differ too much; expected sides that are more alike"):
         PageViews(page="880x10").find_sizes("vision", {}, sizes)
 
 

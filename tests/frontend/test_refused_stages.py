@@ -190,6 +190,15 @@ def test_the_package_says_why_wherever_it_is_asked(folder: Path) -> None:
     assert "request" not in dir(costs.stages())
 
 
+def test_advice_is_nothing_that_is_refused_next(folder: Path) -> None:
+    listed = run("study", "--list", "--model", str(folder))
+    assert f"None of these is written of {NAME}: a request has a prefill, which is refused" in listed
+    # A model that sees has no training step, whatever its prefill is.
+    why = explain_refusal("training_step", {"prefill": "it runs what has no price"}, ("vision", "decode"))
+    assert why == "a training step is one of a text decoder, and this model has vision too; ask for vision or decode"
+    assert "which is refused" in explain_refusal("training_step", {"prefill": "it runs"}, ("decode",))
+
+
 def test_what_is_no_stage_is_an_ordinary_attribute_error(folder: Path) -> None:
     run("eval", "decode", "--model", str(folder))
     from llm_perf_opt.evaluators import load_costs

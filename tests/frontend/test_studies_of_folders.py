@@ -24,5 +24,7 @@ def test_batches_of_experts_are_compared_where_reads_grow_with_the_tokens(expert
 def test_studies_of_what_a_model_lacks_are_refused_where_nothing_else_is_asked_for(experts: Path) -> None:
     said = refuse("study", "training", "--model", str(experts))
     assert said.startswith("training is left out: ")
+    assert said.endswith("it was compiled without --training")
+    assert refuse("study", "architecture", "--model", str(experts)).endswith("it was compiled without --general")
     printed = run("study", "training", "rules-of-thumb", "--model", str(experts))
     assert f"\n{said}\n" in printed

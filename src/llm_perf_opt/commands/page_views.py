@@ -12,6 +12,7 @@ from attrs import frozen
 
 from llm_perf_opt.evaluators import load_costs
 from modelmeter.model.page_views import MAX_PAGE_SIDE, find_page_views
+from modelmeter.model.refusals import is_refused
 from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import WorkloadError
 
@@ -96,7 +97,8 @@ class PageViews:
         if not {*views.defaults, *views.tiles} <= defaults.keys():
             raise WorkloadError(
                 "its cost does not depend on the views of a page", place=name, found=option,
-                remedy="a page can only lengthen its prompt: ask for the request, or give seq_len",
+                remedy="a page can only lengthen its prompt: "
+                + ("give seq_len" if is_refused(model, "request") else "ask for the request, or give seq_len"),
             )  # fmt: skip
         for size in (*(key for key in views.tiles if key in given), *varying):
             if size in views.tiles or (size in views.defaults and size in varying):
@@ -125,7 +127,7 @@ class PageViews:
         side = bisect_left(sides, True, key=lambda side: all(cut(side)[size] >= least[size] for size in least))
         expected = f"as a square, at least {sides[side]}x{sides[side]} pixels" if side < len(sides) else None
         raise WorkloadError(
-            "the page is too small for this model" if side else "the page is too long for its width", place="--page",
+            "the page is too small for this model" if side else "the sides of the page differ too much", place="--page",
             expected=expected if side else "sides that are more alike: any square has enough pixels",
             found=f"{self.page}, of which {', '.join(f'{size} = {value}' for size, value in found.items())} follow",
             remedy=f"they have to be at least {' and '.join(map(str, least.values()))}",

@@ -42,6 +42,8 @@ def study(
     from llm_perf_opt.studies import list_cards, render_files, write_studies
     from llm_perf_opt.studies.folder import check_extras
     from llm_perf_opt.terminal import print_lines, show_progress
+    from modelmeter.model.refused_stages import explain_refusal
+    from modelmeter.model.stages import REQUEST
     from modelmeter.scaling.studies import find_study, list_studies, write_book
     from modelmeter.support.suggestions import UnknownNameError
 
@@ -57,6 +59,8 @@ def study(
             typer.echo(json.dumps(listed, indent=1))
         else:
             print_lines("\n".join(f"{name}: {question}" for name, question in listed.items()))
+            if refusal := explain_refusal(REQUEST, compiled.definition.refused, compiled.stages):
+                print_lines(f"\nNone of these is written of {model}: {refusal}")
         return
     with show_progress() as begin:
         book = write_book(compiled, cards, names=[each.id for each in chosen], begin=begin)

@@ -140,6 +140,16 @@ class PackageSpec:
         stages = [stage.name for stage in self.stages]
         return {name: why for name in names if (why := explain_refusal(name, self.refused, stages))}
 
+    def explain_lacks(self) -> dict[str, str]:
+        """Return why there is nothing that a serving engine runs, by name, where there is none."""
+        if self.server_steps:
+            return {}
+        instead = f"ask for {' or '.join(stage.name for stage in self.stages)}"
+        return {
+            "step": f"this model has no steps of a serving engine, over sequences of different lengths; {instead}",
+            "chunk": f"this model has no chunks of a prompt, behind positions that are cached; {instead}",
+        }
+
     @property
     def derived_formulas(self) -> dict[str, Size]:
         """The formula of each derived size."""

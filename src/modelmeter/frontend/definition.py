@@ -18,14 +18,14 @@ from modelmeter.frontend.cards.card import Tower
 from modelmeter.frontend.general.config_sizes import describe_general
 from modelmeter.frontend.positions import split_context
 from modelmeter.frontend.records import TracedModel, TracedRun
-from modelmeter.frontend.training.step import describe_training, make_training_step
+from modelmeter.frontend.training.step import SEES, describe_training, make_training_step
 from modelmeter.frontend.tree import LayerTrees
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.metrics.cost import Elements
 from modelmeter.model.definition import Derivation, DerivedSize, Model
 from modelmeter.model.loop import Loop
 from modelmeter.model.presentation import Checks
-from modelmeter.model.stages import Stage
+from modelmeter.model.stages import ARCHITECTURE_CONVENTION, Stage
 
 VISION, PREFILL, DECODE = "vision", "prefill", "decode"
 
@@ -189,10 +189,12 @@ def _list_derived(traced: TracedModel) -> Iterator[DerivedSize]:
 def _describe_architecture(traced: TracedModel) -> dict[str, str]:
     """Return which sizes of the config are symbols, or why none is."""
     if traced.general is not None:
-        return {"Architecture": describe_general(traced.general)}
+        return {ARCHITECTURE_CONVENTION: describe_general(traced.general)}
     if traced.general_refused:
-        return {"Architecture": f"``general`` has no sizes of the architecture: {traced.general_refused}."}
-    return {"Architecture": "``general`` has no sizes of the architecture: it was compiled without ``--general``."}
+        return {ARCHITECTURE_CONVENTION: f"``general`` has no sizes of the architecture: {traced.general_refused}."}
+    return {
+        ARCHITECTURE_CONVENTION: "``general`` has no sizes of the architecture: it was compiled without ``--general``."
+    }
 
 
 @cache
@@ -285,7 +287,9 @@ def define_model(traced: TracedModel) -> Model:
             **CONVENTIONS,
             **traced.conventions,
             **_describe_architecture(traced),
-            **describe_training(traced.training is not None, traced.training_refused),
+            **describe_training(
+                traced.training is not None, traced.training_refused or (SEES if VISION in traced.runs else "")
+            ),
         },
         checks=Checks(layers=traced.checks, stages=traced.checks, training=traced.training_checks, peaks=traced.checks),
     )

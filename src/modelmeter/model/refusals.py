@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from modelmeter.model.refused_stages import refuse_stage
+from modelmeter.model.refused_stages import explain_refusal, refuse_stage
 from modelmeter.model.registry import find_beside
 
 MODULE: Final = "refused_stages"
@@ -27,3 +27,15 @@ def refuse_stage_of(model: str, name: str) -> None:
     found = find_beside(model, MODULE, REFUSED_STAGES)
     if found is not None:
         refuse_stage(name, found, find_beside(model, MODULE, STAGES))
+
+
+def is_refused(model: str, name: str) -> bool:
+    """Tell whether a registered model lacks a stage, or what is made of all of them.
+
+    Raises
+    ------
+    UnknownNameError
+        If no model of this name is registered.
+    """
+    found = find_beside(model, MODULE, REFUSED_STAGES)
+    return found is not None and bool(explain_refusal(name, found, find_beside(model, MODULE, STAGES)))

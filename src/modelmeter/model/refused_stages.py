@@ -11,6 +11,9 @@ from modelmeter.support.suggestions import UnknownNameError
 _MADE_OF_ALL: Final[Mapping[str, str]] = MappingProxyType({"request": "a request", "training_step": "a training step"})
 """What runs the refused stage too, in words."""
 
+_OF_TEXT: Final = ("prefill", "decode")
+"""The stages of a text decoder; a model with others too has no training step, whatever else is in its way."""
+
 
 class RefusedStageError(UnknownNameError):
     """A stage was asked for that a model lacks, since nothing says what a part of it costs."""
@@ -35,6 +38,9 @@ def explain_refusal(name: str, refused: Mapping[str, str], stages: Collection[st
         Nothing if the name is of none of these.
     """
     instead = f"ask for {' or '.join(stages)}"
+    others = [stage for stage in stages if stage not in _OF_TEXT]
+    if refused and others and (name == "training_step" or name.startswith("training_step_")):
+        return f"a training step is one of a text decoder, and this model has {' and '.join(others)} too; {instead}"
     for stage, reason in refused.items():
         if name == stage or name.startswith(f"{stage}_"):
             return f"{stage} of this model is refused: {reason}; {instead}"

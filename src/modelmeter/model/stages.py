@@ -16,6 +16,10 @@ REQUEST: Final = "request"
 TRAINING_STEP: Final = "training_step"
 """A forward without a cache, and the backward of it."""
 
+TRAINING_CONVENTION: Final = "Training step"
+ARCHITECTURE_CONVENTION: Final = "Architecture"
+"""The conventions of a model that say why it has no training step, and no sizes of its architecture."""
+
 
 @frozen(kw_only=True)
 class Stage:

@@ -142,7 +142,7 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
         "formulas.py.jinja",
         holders=holders,
         costs=[evaluator.name for evaluator in stages],
-        refused=spec.explain_refusals(),
+        refused=spec.explain_refusals() | spec.explain_lacks(),
     )
     over_arrays = (*stages, package.all_stages, *package.peaks, *package.derived, *package.traffic)
     array_functions = list(map(print_array_function, over_arrays))

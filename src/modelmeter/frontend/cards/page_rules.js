@@ -18,7 +18,7 @@ const PAGE_VIEWS = (refuse) => {
     if (rule.enlarges && height < factor) [width, height] = [round((width * factor) / height), factor];
     if (rule.enlarges && width < factor) [width, height] = [factor, round((height * factor) / width)];
     if (Math.max(height, width) / Math.min(height, width) > LARGEST_RATIO) {
-      refuse("the page is too long for its width", {
+      refuse("the sides of the page differ too much", {
         place: `${width}x${height}`, expected: `sides of which one is at most ${LARGEST_RATIO} times the other`,
       });
     }

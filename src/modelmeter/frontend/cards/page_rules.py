@@ -58,7 +58,7 @@ class GridRule:
             width, height = factor, round((height * factor) / width)
         if max(height, width) / min(height, width) > LARGEST_RATIO:
             raise WorkloadError(
-                "the page is too long for its width", place=f"{width}x{height}",
+                "the sides of the page differ too much", place=f"{width}x{height}",
                 expected=f"sides of which one is at most {LARGEST_RATIO} times the other",
             )  # fmt: skip
         rows, columns = round(height / factor), round(width / factor)

@@ -7,7 +7,7 @@ from typing import Final
 
 from modelmeter.dimensions.functions import Size
 from modelmeter.layers.base import BaseLayer
-from modelmeter.model.stages import TRAINING_STEP, Stage, TrainingStep
+from modelmeter.model.stages import TRAINING_CONVENTION, TRAINING_STEP, Stage, TrainingStep
 
 STAGE: Final = Stage(
     name=TRAINING_STEP,
@@ -28,8 +28,8 @@ _NOTES: Final = (
     "kv_cache_bytes is 0: training keeps no cache."
 )
 
-_CONVENTION: Final = "Training step"
 _NONE: Final = f"There is no ``{TRAINING_STEP}``: "
+SEES: Final = "it is one of a text decoder, and this model sees"
 _WITHOUT_OPTION: Final = "it was compiled without ``--training``"
 
 
@@ -44,10 +44,10 @@ def describe_training(has_training: bool, refused: str) -> dict[str, str]:
     """Return the convention that says why a model has no training step, where it has none."""
     if has_training:
         return {}
-    return {_CONVENTION: f"{_NONE}{refused or _WITHOUT_OPTION}."}
+    return {TRAINING_CONVENTION: f"{_NONE}{refused or _WITHOUT_OPTION}."}
 
 
 def find_refusal(conventions: Mapping[str, str]) -> str:
     """Return why a model was refused a training step, from its conventions; nothing where none was asked for."""
-    said = conventions.get(_CONVENTION, "").removeprefix(_NONE).rstrip(".")
+    said = conventions.get(TRAINING_CONVENTION, "").removeprefix(_NONE).rstrip(".")
     return "" if said == _WITHOUT_OPTION else said

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final
 
-from modelmeter.model.stages import REQUEST
+from modelmeter.model.stages import ARCHITECTURE_CONVENTION, REQUEST
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.question import ask
 from modelmeter.scaling.studies.asking import Worded, ask_monotone, ask_order
 from modelmeter.scaling.studies.asking_choices import ask_difference
 from modelmeter.scaling.studies.parts import depends_on, slug, stage_metric
 from modelmeter.scaling.studies.pictures import values_at, write_where
+from modelmeter.scaling.studies.presence import say_why
 from modelmeter.scaling.studies.records import Cell, Column, Finding, IdentifiedStatement, Study, StudyTable, Subject
 from modelmeter.scaling.studies.words import METRIC_WORDS
 
@@ -97,5 +98,5 @@ STUDY: Final = Study(
     find=_find,
     explain_absence=lambda subject: None
     if subject.model.architecture.dimension_values()
-    else "the model has no sizes of its own",
+    else say_why(subject, ARCHITECTURE_CONVENTION, "the model has no sizes of its own"),
 )  # fmt: skip

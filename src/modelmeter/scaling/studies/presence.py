@@ -7,6 +7,12 @@ from collections.abc import Callable
 from modelmeter.scaling.studies.records import Subject
 
 
+def say_why(subject: Subject, convention: str, lack: str) -> str:
+    """Return what a model lacks, and what its conventions say of why, if they do."""
+    said = subject.model.definition.conventions.get(convention, "").replace("``", "").rstrip(".")
+    return f"{lack}: {said[0].lower()}{said[1:]}" if said else lack
+
+
 def needs_sizes(*names: str, cards: bool = False) -> Callable[[Subject], str | None]:
     """Return what says which of these sizes a model lacks, or that no card is given."""
 

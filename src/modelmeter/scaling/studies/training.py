@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final
 
-from modelmeter.model.stages import REQUEST, TRAINING_STEP
+from modelmeter.model.stages import REQUEST, TRAINING_CONVENTION, TRAINING_STEP
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_growth, ask_which
 from modelmeter.scaling.studies.parts import depends_on, slug, stage_metric
 from modelmeter.scaling.studies.pictures import draw, log_range, tabulate
-from modelmeter.scaling.studies.presence import needs_sizes
+from modelmeter.scaling.studies.presence import needs_sizes, say_why
 from modelmeter.scaling.studies.records import Finding, Study, Subject
 from modelmeter.scaling.studies.words import METRIC_WORDS
 
@@ -58,7 +58,7 @@ def _find(subject: Subject) -> Iterator[Finding]:
 
 def _explain_absence(subject: Subject) -> str | None:
     if subject.model.definition.training is None:
-        return "the model says nothing of training"
+        return say_why(subject, TRAINING_CONVENTION, "the model says nothing of training")
     return needs_sizes(*_OVERS)(subject)
 
 

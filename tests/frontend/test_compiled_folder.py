@@ -62,6 +62,13 @@ def test_show_solve_and_load_have_the_same_formulas(folder: Path) -> None:
     assert solved["value"] == 9
 
 
+def test_a_folder_is_asked_for_pages_by_its_path(folder: Path) -> None:
+    with pytest.raises(ModelMeterError, match=f"^{NAME}: this model does not look at pages"):
+        modelmeter.page_sizes(1191, 1684, model=folder)
+    with pytest.raises(ModelMeterError, match="any other is compiled first, modelmeter compile SOURCE --out DIR"):
+        modelmeter.page_sizes(1191, 1684, model="folder-lama")
+
+
 def test_steps_of_a_server_are_refused_with_a_reason(folder: Path) -> None:
     modelmeter.load(folder)
     costs = load_costs(NAME)

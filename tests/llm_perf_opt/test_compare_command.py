@@ -212,10 +212,15 @@ def test_a_folder_of_a_comparison_has_a_page_and_the_numbers(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((BASE,), "this many models are not compared; expected from 2 to 16; found 1"),
+        ((BASE,), "deepseek-ocr@base: there is no other model to compare it with; expected from 2 to 16 models"),
         ((BASE, BASE), "MODEL: the same is named twice; found deepseek-ocr@base"),
         ((BASE, SMALL, "--page", "3x5", "--page", "3x5"), "--page: the same is named twice; found 3x5"),
-        ((BASE, "qwen2.5-vl-4b"), "there is no model of this name; found qwen2.5-vl-4b"),
+        ((BASE, "qwen2.5-vl-4b"), "there is no model that sees pages of this name; found qwen2.5-vl-4b"),
+        (
+            (BASE, "minicpm"),
+            "did you mean minicpm-ocr; known are deepseek-ocr, deepseek-ocr-2, gemma-3-4b, hunyuanocr, p",
+        ),
+        ((BASE, "llama-3.1-8b"), "llama-3.1-8b: this model does not look at pages, and only pages are compared"),
         ((BASE, "deepseek-ocr@huge"), "no mode of this name; found huge"),
         ((BASE, SMALL, "--page", "0x5"), "--page: the size of a page cannot be read"),
         ((BASE, "./nowhere"), "the folder holds no compiled model"),

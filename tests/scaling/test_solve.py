@@ -56,6 +56,19 @@ def test_what_follows_from_the_size_moves_with_it() -> None:
     assert solve("request.io_bytes >= 1", MODEL, "seq_len").value == 903  # the image tokens of the page
 
 
+@pytest.mark.parametrize(
+    ("over", "name", "problem"),
+    [
+        ("seq_len", "seq_len", "the size that grows has a value too"),
+        ("max_new_tokens", "decode_steps", "max_new_tokens grows, and this follows from it"),
+        ("decode_steps", "max_new_tokens", "decode_steps grows, which follows from this"),
+    ],
+)
+def test_a_size_that_grows_has_no_value(over: str, name: str, problem: str) -> None:
+    with pytest.raises(WorkloadError, match=f"{name}: {problem}; found 3; leave it out"):
+        solve("request.io_bytes", MODEL, over, **{name: 3})
+
+
 def test_bounds_of_the_size_bound_the_answer() -> None:
     found = solve("prefill.io_bytes >= 1", MODEL, "seq_len", bounds={"seq_len": (31, 97)})
     assert [(each.first, each.last) for each in found.holds] == [(31, 97)]  # type: ignore[attr-defined]

@@ -22,10 +22,12 @@ from llm_perf_opt.commands.report import (
 from llm_perf_opt.defaults import DTYPE, HARDWARE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from llm_perf_opt.comparison.compare import Comparison
     from llm_perf_opt.data.hardware import Float32MatmulPrecision
+    from modelmeter.frontend.cards.card import Card
+    from modelmeter.support.suggestions import UnknownNameError
 
 SAMPLES: Final = """\b
 Samples:
@@ -135,10 +137,9 @@ def open_models(names: Sequence[str], begin: Callable[[str], None]) -> Iterator[
     UnknownNameError
         If one is neither a registered model, nor a folder, nor a model card; before anything is compiled.
     """
-    from llm_perf_opt.comparison.compare import naming
+    from llm_perf_opt.comparison.compare import naming, refuse_text
     from modelmeter.frontend.compiled_folder import is_folder, open_folder
     from modelmeter.model.registry import list_models
-    from modelmeter.support.suggestions import unknown_name
 
     known = list_models()
     parts = [_split(name) for name in names]
@@ -148,9 +149,9 @@ def open_models(names: Sequence[str], begin: Callable[[str], None]) -> Iterator[
 
         for name in cards:
             if name not in CARDS:
-                raise unknown_name(
-                    "model", name, sorted({*known, *(card for card in CARDS if not CARDS[card].refused)})
-                )
+                raise _unknown_model(name, known, CARDS.values())
+            if CARDS[name].tower is None:
+                raise refuse_text(name)
             with naming(name):
                 CARDS[name].refuse_stage("request")
     with TemporaryDirectory(prefix="modelmeter-") if cards else nullcontext("") as scratch:
@@ -160,6 +161,20 @@ def open_models(names: Sequence[str], begin: Callable[[str], None]) -> Iterator[
                 folder = _compile(name, scratch, begin) if name in cards else name
                 labels.append(f"{name if name in known else open_folder(folder)}{mode}")
         yield tuple(labels)
+
+
+def _unknown_model(name: str, known: Iterable[str], cards: Iterable[Card]) -> UnknownNameError:
+    """Return the error for a name that is none: models that see pages, and those whose request is refused apart."""
+    from modelmeter.model.registry import find_beside
+    from modelmeter.support.suggestions import UnknownNameError, unknown_name
+
+    seeing = [each for each in known if find_beside(each, "page_views", "PAGE_VIEWS") is not None]
+    towers = [card for card in cards if card.tower is not None]
+    refused = [card.name for card in towers if card.refused]
+    names = sorted({*seeing, *(card.name for card in towers if not card.refused)})
+    error = unknown_name("model that sees pages", name, names, refused)
+    apart = "".join(f"; {each} has a card, but no request" for each in refused)
+    return UnknownNameError(error.problem, found=name, remedy=f"{error.remedy}{apart}")
 
 
 def _compile(name: str, scratch: str, begin: Callable[[str], None]) -> Path:

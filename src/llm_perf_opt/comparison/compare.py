@@ -185,6 +185,10 @@ def check_named(models: Sequence[str], pages: Sequence[tuple[int, int]]) -> None
         If there are.
     """
     count = len(models)
+    if count == 1:
+        raise WorkloadError(
+            "there is no other model to compare it with", place=models[0], expected=f"from {FEWEST} to {MOST} models"
+        )
     if not FEWEST <= count <= MOST:
         raise WorkloadError(
             "this many models are not compared", place="MODEL", expected=f"from {FEWEST} to {MOST}", found=count
@@ -207,10 +211,7 @@ def _find_twice(listed: Iterable[Any]) -> Any:
 def _look(request: ComparisonRequest, label: str, page: tuple[int, int]) -> ModelOnPage:
     name, _, mode = label.partition(MODE_MARK)
     if find_serving(name).item_sizes:
-        raise WorkloadError(
-            "this model does not look at pages, and only pages are compared", place=label,
-            remedy="plan its requests with modelmeter plan, or ask of its formulas with modelmeter solve",
-        )  # fmt: skip
+        raise refuse_text(label)
     found = plan_request(
         evolve(
             request.plan, model=name, page=page, output_tokens=request.output_tokens, modes=(mode,) if mode else (),
@@ -226,6 +227,14 @@ def _look(request: ComparisonRequest, label: str, page: tuple[int, int]) -> Mode
         peak_activation_bytes=mix.model.measure_peak("request", **sizes),
         cache_bytes=mix.model.evaluate("request", **sizes).kv_cache_bytes,
     )
+
+
+def refuse_text(label: str) -> WorkloadError:
+    """Return the error for a model that sees no pages."""
+    return WorkloadError(
+        "this model does not look at pages, and only pages are compared", place=label,
+        remedy="plan its requests with modelmeter plan, or ask of its formulas with modelmeter solve",
+    )  # fmt: skip
 
 
 def list_page_sizes(mix: PageMix) -> dict[str, Any]:

@@ -27,7 +27,8 @@ def evaluate(
     expression
         A formula, or a number that already is one.
     values
-        The value of every symbol in it, by name; more names do no harm.
+        The value of every symbol in it, by name; more names do no harm, and nothing follows from them: of a model
+        whose ``decode_steps`` are ``max_new_tokens - 1``, give ``decode_steps``, or ask its own ``evaluate``.
     routed_reads
         What :class:`~modelmeter.dimensions.functions.RoutedReads` stands for; the other rule is
         :func:`~modelmeter.dimensions.functions.bounded_routed_reads`.
@@ -83,7 +84,10 @@ class Evaluator:
 
     def _look_up(self, name: str) -> int:
         if name not in self._values:
-            raise FormulaError("a symbol of the formula has no value", place=name, remedy=f"give {name}=...")
+            raise FormulaError(
+                "a symbol of the formula has no value", place=name,
+                remedy=f"give {name}=...; evaluate of a model works out sizes that follow from others",
+            )  # fmt: skip
         value = self._values[name]
         if type(value) is not int:
             raise FormulaError("the value of a symbol is not an integer", place=name, found=value)

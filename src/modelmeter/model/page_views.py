@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from attrs import frozen
 
-from modelmeter.model.registry import DEFAULT, find_beside
+from modelmeter.model.registry import DEFAULT, find_beside, list_models
 from modelmeter.support.errors import WorkloadError
 from modelmeter.support.suggestions import unknown_name
 
@@ -86,11 +87,20 @@ def find_page_views(model: str = DEFAULT) -> PageViews:
     return found
 
 
+def _find_name(model: str) -> str:
+    """Return the name of a registered model; one in a folder is registered first."""
+    if model in list_models():
+        return model
+    from modelmeter.frontend.compiled_folder import is_folder, open_folder
+
+    return open_folder(model) if is_folder(model) else model
+
+
 def page_sizes(
     page_width: int,
     page_height: int,
     *,
-    model: str = DEFAULT,
+    model: str | os.PathLike[str] = DEFAULT,
     crop_mode: bool = True,
     preprocessing: str | None = None,
     **sizes: int,
@@ -102,7 +112,7 @@ def page_sizes(
     page_width, page_height
         Sides of the page in pixels.
     model
-        The name of a registered model.
+        The name of a registered model, or a folder that ``modelmeter compile`` wrote.
     crop_mode
         Whether the page is cut into tiles; else it is one view, and its own sides make no difference.
     preprocessing
@@ -123,7 +133,7 @@ def page_sizes(
     >>> page_sizes(1191, 1684)
     {'base_size': 1024, 'image_size': 640, 'num_width_tiles': 2, 'num_height_tiles': 3}
     """
-    views = find_page_views(model)
+    views = find_page_views(_find_name(os.fspath(model)))
     for name in sizes:
         if name not in views.defaults:
             raise unknown_name("size of a view", name, views.defaults)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import field, frozen
 
 from modelmeter.support.errors import ModelMeterError
-from modelmeter.support.suggestions import unknown_name
+from modelmeter.support.suggestions import UnknownNameError, unknown_name
 
 if TYPE_CHECKING:  # it needs sympy, which a list of names does without
     from importlib.metadata import EntryPoint
@@ -106,7 +106,7 @@ def find_model(name: str = DEFAULT) -> Model:
         return _DEFINED[name].load()
     entries = _find_entries()
     if name not in entries:
-        raise unknown_name("model", name, list_models())
+        raise _unknown_model(name)
     try:
         found = entries[name].load()
     except (ImportError, AttributeError) as error:
@@ -153,7 +153,7 @@ def find_beside(model: str, module: str, attribute: str) -> Any:
         return _DEFINED[model].beside.get(attribute)
     entries = _find_entries()
     if model not in entries:
-        raise unknown_name("model", model, list_models())
+        raise _unknown_model(model)
     package = entries[model].module.rpartition(".")[0]
     name = f"{package}.{module}"
     if not package or find_spec(name) is None:
@@ -183,6 +183,12 @@ def find_package(name: str = DEFAULT) -> str:
         return _DEFINED[name].package
     found = find_beside(name, "package", "PACKAGE")
     return found if isinstance(found, str) else find_model(name).package
+
+
+def _unknown_model(name: str) -> UnknownNameError:
+    error = unknown_name("model", name, list_models())
+    compile_first = "any other is compiled first, modelmeter compile SOURCE --out DIR, and its folder DIR is its name"
+    return UnknownNameError(error.problem, found=name, remedy=f"{error.remedy}; {compile_first}")
 
 
 def _find_entries() -> dict[str, EntryPoint]:

@@ -13,7 +13,7 @@ from modelmeter.scaling.order import order
 from modelmeter.scaling.quantity import Quantity
 from modelmeter.scaling.question import Bounds, ask
 from modelmeter.scaling.statement import Statement
-from modelmeter.support.errors import QuestionError
+from modelmeter.support.errors import QuestionError, WorkloadError
 
 
 def solve(
@@ -50,7 +50,7 @@ def solve(
     FormulaError
         If units differ, or there is no closed form.
     WorkloadError
-        If a size is out of range.
+        If a size is out of range, or the one that grows has a value.
 
     Examples
     --------
@@ -58,6 +58,7 @@ def solve(
     >>> solve("prefill.io_bytes <= 1 TB", modelmeter.load(), "batch_size").value
     127
     """
+    _check_free(over, sizes, model)
     comparison = _put(read_comparison(text, model, own), sizes)
     left, right = comparison.left, comparison.right
     if right is None:
@@ -68,6 +69,22 @@ def solve(
     if question.symbols[over] in question.formulas[1].free_symbols:
         return crossover(right, left, over, bounds=bounds)
     return largest(over, of=left, under=right, bounds=bounds)
+
+
+def _check_free(over: str, sizes: Mapping[str, Any], model: CompiledFormulas) -> None:
+    """Refuse a value for the size that grows, or for what stands for it under another name, as steps for tokens."""
+    same = {over}
+    for each in model.definition.derivations:
+        if over in (each.name, each.replaces) and each.replaces is not None:
+            same |= {each.name, each.replaces}
+    for name in sorted(same & sizes.keys()):
+        problem = "the size that grows has a value too" if name == over else f"{over} grows, and this follows from it"
+        if name != over and not any(each.name == name for each in model.definition.derivations):
+            problem = f"{over} grows, which follows from this"
+        raise WorkloadError(
+            problem, place=name, found=sizes[name],
+            remedy=f"leave it out; --from and --to, or bounds in Python, bound {over}",
+        )  # fmt: skip
 
 
 def _put(comparison: Comparison, sizes: Mapping[str, Any]) -> Comparison:

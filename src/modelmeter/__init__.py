@@ -18,9 +18,9 @@ if TYPE_CHECKING:  # each is imported when it is asked for, so that reading one 
     from modelmeter.api import FUNCTIONS, compile, load, models, symbol
     from modelmeter.compiled_model import CompiledModel
     from modelmeter.dimensions.evaluate import evaluate
+    from modelmeter.frontend.page_sizes import page_sizes
     from modelmeter.metrics.cost import Cost
     from modelmeter.metrics.metric import Metric
-    from modelmeter.model.page_views import page_sizes
     from modelmeter.support.errors import ModelMeterError
 
 __all__ = [
@@ -46,7 +46,7 @@ _PLACES = {
     "compile": "modelmeter.api",
     "evaluate": "modelmeter.dimensions.evaluate",
     "load": "modelmeter.api",
-    "page_sizes": "modelmeter.model.page_views",
+    "page_sizes": "modelmeter.frontend.page_sizes",
     "symbol": "modelmeter.api",
 }
 

@@ -24,8 +24,7 @@ from modelmeter.model.registry import forget_model
 from modelmeter.support.checked_imports import CheckedFinder
 from modelmeter.support.errors import ModelMeterError, WorkloadError
 
-BASE = "deepseek-ocr@base"
-SMALL = "deepseek-ocr@small"
+BASE, SMALL = "deepseek-ocr@base", "deepseek-ocr@small"
 
 TINY = "tiny-sight"
 """A card of a few layers, which the test adds; its sizes are counted by hand below."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from attrs import frozen
 
-from modelmeter.model.registry import DEFAULT, find_beside, list_models
+from modelmeter.model.registry import DEFAULT, find_beside
 from modelmeter.support.errors import WorkloadError
-from modelmeter.support.suggestions import unknown_name
 
 MAX_PAGE_SIDE: Final = 2**26
 """Longest side of a page in pixels that is accepted: far above any scan, and safe to divide as a float."""
@@ -85,60 +83,3 @@ def find_page_views(model: str = DEFAULT) -> PageViews:
     if not isinstance(found, PageViews):
         raise WorkloadError("this model does not look at pages", place=model, remedy="give its sizes instead")
     return found
-
-
-def _find_name(model: str) -> str:
-    """Return the name of a registered model; one in a folder is registered first."""
-    if model in list_models():
-        return model
-    from modelmeter.frontend.compiled_folder import is_folder, open_folder
-
-    return open_folder(model) if is_folder(model) else model
-
-
-def page_sizes(
-    page_width: int,
-    page_height: int,
-    *,
-    model: str | os.PathLike[str] = DEFAULT,
-    crop_mode: bool = True,
-    preprocessing: str | None = None,
-    **sizes: int,
-) -> dict[str, int]:
-    """Return the sizes that a page of so many pixels has, to be given to evaluators and to ``evaluate``.
-
-    Parameters
-    ----------
-    page_width, page_height
-        Sides of the page in pixels.
-    model
-        The name of a registered model, or a folder that ``modelmeter compile`` wrote.
-    crop_mode
-        Whether the page is cut into tiles; else it is one view, and its own sides make no difference.
-    preprocessing
-        Which of the vendor's programs makes the views: of DeepSeek-OCR ``transformers`` or ``serving``. It may be
-        left out where they do the same.
-    sizes
-        The sizes that the views are made with, where they are not the default ones: ``base_size``, ``image_size``.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no such model or size.
-    WorkloadError
-        If a size is out of range, or the programs differ and none is named.
-
-    Examples
-    --------
-    >>> page_sizes(1191, 1684)
-    {'base_size': 1024, 'image_size': 640, 'num_width_tiles': 2, 'num_height_tiles': 3}
-    """
-    views = find_page_views(_find_name(os.fspath(model)))
-    for name in sizes:
-        if name not in views.defaults:
-            raise unknown_name("size of a view", name, views.defaults)
-    used = {**views.defaults, **sizes}
-    found = (
-        views.cut(page_width, page_height, used, preprocessing) if crop_mode else views.keep_whole(used, preprocessing)
-    )
-    return {**used, **found}

@@ -13,7 +13,7 @@ from llm_perf_opt.errors import RecordError
 from llm_perf_opt.planning.evaluation import ServedModel
 from llm_perf_opt.planning.mix import FLOWS, PageMix, make_mix, rank_values
 from llm_perf_opt.planning.pages import Page, PageClasses
-from modelmeter.model.page_views import page_sizes
+from modelmeter.frontend.page_sizes import page_sizes
 
 PAGES = draw_pages(500, 3)
 PROMPT = 10

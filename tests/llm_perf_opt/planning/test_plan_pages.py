@@ -10,7 +10,8 @@ from planned import draw_pages, write_csv
 
 from llm_perf_opt.errors import RecordError
 from llm_perf_opt.planning.pages import Page, ViewRule, group_pages, read_pages
-from modelmeter.model.page_views import find_page_views, page_sizes
+from modelmeter.frontend.page_sizes import page_sizes
+from modelmeter.model.page_views import find_page_views
 from modelmeter.model.serving import find_serving
 from modelmeter.support.errors import WorkloadError
 

@@ -90,7 +90,14 @@ def test_models_are_named_as_ids_of_formulas_allow(title: str, expected: str) ->
 
 @pytest.mark.parametrize(
     ("class_name", "expected"),
-    [("LlamaRMSNorm", "llama_rms_norm"), ("Linear", "linear"), ("Qwen3MoeMLP", "qwen3_moe_mlp")],
+    [
+        ("LlamaRMSNorm", "llama_rms_norm"),
+        ("Linear", "linear"),
+        ("Qwen3MoeMLP", "qwen3_moe_mlp"),
+        ("DeepseekV3MoE", "deepseek_v3_moe"),
+        ("SiLUActivation", "silu_activation"),
+        ("ViTMLP", "vit_mlp"),
+    ],
 )
 def test_evaluators_are_named_like_the_classes(class_name: str, expected: str) -> None:
     assert name_evaluator(class_name) == expected

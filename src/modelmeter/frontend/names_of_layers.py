@@ -10,13 +10,17 @@ from typing import Final
 _FEWEST_IN_STEPS: Final = 3
 """Spans that have to be equally far from each other before a name says so, and not each of them."""
 
+_WORDS: Final = re.compile("MoE|SiLU|GeLU|ReLU|LoRA|RoPE|ViT")
+"""Words of the field that have capitals inside."""
+
 _Span = tuple[int, int]
 """The first and the last of neighbours."""
 
 
 def name_evaluator(class_name: str) -> str:
-    """Return the name of a class in small letters: ``LlamaRMSNorm`` becomes ``llama_rms_norm``."""
-    parts = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", class_name)
+    """Return the name of a class in small letters: ``OlmoeRMSNorm`` becomes ``olmoe_rms_norm``, ``MoE`` ``moe``."""
+    parts = _WORDS.sub(lambda word: word[0].capitalize(), class_name)
+    parts = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", parts)
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", parts).lower()
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.catalogue import LayerEntry
@@ -35,8 +34,7 @@ from modelmeter.publishing.page_spec import Pages, StagePage, TreeRow
 from modelmeter.publishing.stage_page import build_request_page, build_stage_page
 from modelmeter.publishing.training_page import build_training_page
 from modelmeter.support.markdown import escape_markdown
-
-_TEMPLATES: Final = PackageLoader("modelmeter.publishing", "templates")
+from modelmeter.support.templates import open_templates
 
 
 def build_pages(
@@ -188,12 +186,9 @@ def tidy(rendered: str) -> str:
 @cache
 def open_markdown_templates() -> Environment:
     """Return the templates of Markdown, with what prints text, numbers and formulas in it."""
-    environment = Environment(
-        loader=_TEMPLATES, autoescape=False, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )  # fmt: skip
-    environment.filters.update(_number_filters(escape_markdown))
-    environment.filters.update(markdown=text.to_markdown, plain=escape_markdown)
+    environment = open_templates(
+        "modelmeter.publishing", **_number_filters(escape_markdown), markdown=text.to_markdown, plain=escape_markdown
+    )
     environment.globals.update(inline=markdown.print_inline, block=markdown.print_block, EQUALS=Sign.EQUALS)
     return environment
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from attrs import frozen
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from modelmeter.algebra.program import Operation, join_programs, select
 from modelmeter.backends.javascript.layers import describe_layers
@@ -34,6 +34,7 @@ from modelmeter.metrics.metric import FUSED_IO, METRICS, PEAK
 from modelmeter.model.request import fold_metric
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.support.errors import FormulaError
+from modelmeter.support.templates import open_templates
 
 FOLDER: Final = "javascript"
 """The folder of all packages in this language, beside those of others."""
@@ -276,18 +277,9 @@ def _write_size(size: Parameter, has_default: bool = True) -> str:
 @cache
 def _open_templates() -> Environment:
     """Return the templates, which jinja2 compiles once a process."""
-    environment = Environment(
-        loader=FileSystemLoader(_HOME / "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # the text is JavaScript: outside text is checked above, or becomes a literal
-    )
-    environment.filters |= {
-        "json": json.dumps, "comment": _comment, "words": _fill_words, "program": write_program,
-        "operand": lambda size: json.dumps(size) if isinstance(size, str) else f"{size}n",
-        "prefixed": lambda name, prefix: f"{prefix}{name}", "size_arguments": _write_size,
-        "broken": lambda text: "\n  ".join(textwrap.wrap(text, LINE_LENGTH - 40, break_long_words=False)),
-    }  # fmt: skip
-    return environment
+    return open_templates(  # outside text is checked above, or becomes a literal
+        "modelmeter.backends.javascript", json=json.dumps, comment=_comment, words=_fill_words, program=write_program,
+        operand=lambda size: json.dumps(size) if isinstance(size, str) else f"{size}n",
+        prefixed=lambda name, prefix: f"{prefix}{name}", size_arguments=_write_size,
+        broken=lambda text: "\n  ".join(textwrap.wrap(text, LINE_LENGTH - 40, break_long_words=False)),
+    )  # fmt: skip

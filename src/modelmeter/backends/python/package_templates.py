@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from modelmeter.backends.python.array_function import write_array_header
 from modelmeter.backends.python.function import Function
@@ -25,8 +25,8 @@ from modelmeter.evaluators.package import list_sizes
 from modelmeter.evaluators.spec import PackageSpec
 from modelmeter.metrics.metric import FUSED_IO, METRICS, PEAK
 from modelmeter.model.stages import TRAINING_STEP
+from modelmeter.support.templates import open_templates
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _RUNTIME = Path(__file__).parent / "runtime"
 
 _HELPERS = (
@@ -179,18 +179,8 @@ def _long_literal(text: str) -> str:
 @cache
 def _open_templates() -> Environment:
     """Return the templates, which jinja2 compiles once a process."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # the text is Python: outside text is checked above, or becomes a literal
-    )
-    environment.filters |= {
-        "wrap": _wrap, "literal": write_literal, "long_literal": _long_literal, "import_from": _import_from,
-        "alike": _alike, "group_by_like": _group_by_like, "tuple_of": _tuple_of,
-        "items": write_items, "array_header": write_array_header, "dimension_record": write_dimension,
-        "outline": write_outline, "classes": list_classes,
-    }  # fmt: skip
-    return environment
+    return open_templates(  # outside text is checked above, or becomes a literal
+        "modelmeter.backends.python", wrap=_wrap, literal=write_literal, long_literal=_long_literal,
+        import_from=_import_from, alike=_alike, group_by_like=_group_by_like, tuple_of=_tuple_of, items=write_items,
+        array_header=write_array_header, dimension_record=write_dimension, outline=write_outline, classes=list_classes,
+    )  # fmt: skip

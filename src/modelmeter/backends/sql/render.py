@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from typing import Final
 
 from attrs import frozen
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 
 from modelmeter.backends.sql.dialects import OVERFLOW, Dialect, DuckDB, Spark
 from modelmeter.backends.sql.query import Query, make_query
@@ -16,6 +16,7 @@ from modelmeter.evaluators.evaluator import Evaluator
 from modelmeter.evaluators.package import EvaluatorPackage
 from modelmeter.evaluators.signature import ROUTING
 from modelmeter.support.errors import FormulaError
+from modelmeter.support.templates import open_templates
 
 LINE_LENGTH: Final = 120
 
@@ -81,11 +82,9 @@ def _list_queries(package: EvaluatorPackage, evaluators: Iterable[Evaluator], di
 
 @cache
 def _open_template(name: str) -> Template:
-    environment = Environment(
-        loader=PackageLoader("modelmeter.backends.sql", "templates"), undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True, autoescape=False,
-    )  # fmt: skip
-    environment.filters.update(comment=_comment, hidden=_list_hidden, columns=_list_columns)
+    environment = open_templates(
+        "modelmeter.backends.sql", comment=_comment, hidden=_list_hidden, columns=_list_columns
+    )
     return environment.get_template(f"{name}.sql.jinja")
 
 

@@ -22,7 +22,7 @@ from modelmeter.publishing.identity import RULES, FormulaId
 from modelmeter.publishing.page_spec import LayerPage, Pages
 from modelmeter.publishing.site.calculator import MOST_BYTES, Calculator, write_page_script
 from modelmeter.publishing.site.entries import Entry, EntryMaker, EvaluateEntry, list_named
-from modelmeter.publishing.site.environment import nest, open_templates, render
+from modelmeter.publishing.site.environment import nest, open_site_templates, render
 from modelmeter.publishing.site.former_ids import list_ids
 from modelmeter.publishing.site.links import check_links
 from modelmeter.publishing.site.prose import convert_markdown
@@ -93,7 +93,7 @@ def build_site(source: SiteInput) -> dict[str, bytes]:
     stages = {page.name: maker.of_stage(page) for page in source.pages.stages}
     layers = {page.name: maker.of_layer(page) for page in source.pages.layers}
     _check_symbols(source, chain.from_iterable((*stages.values(), *layers.values())))
-    environment = open_templates(
+    environment = open_site_templates(
         source.model, title=source.title, version=source.version, pages=source.pages, tree=nest(source.pages.tree),
         conventions=source.conventions, studies=_list_studies(source), has_calculator=source.calculator is not None,
         looks_at_pages=source.calculator is not None and source.calculator.views is not None,

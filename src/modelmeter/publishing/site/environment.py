@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any, Final
 
 from attrs import frozen
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from modelmeter.backends.mathml import printer as mathml
@@ -22,6 +22,7 @@ from modelmeter.publishing.page_spec import PartRow, TreeRow
 from modelmeter.publishing.site.entries import list_named, list_trees, to_html_path
 from modelmeter.publishing.site.prose import to_html
 from modelmeter.publishing.text import format_magnitude, format_number, format_share
+from modelmeter.support.templates import open_templates
 
 MARK: Final = '<meta name="generator" content="modelmeter publish">'
 """What every page has in its head: whose it is, where no list of files says so."""
@@ -38,12 +39,10 @@ class TreeItem:
     children: tuple[TreeItem, ...]
 
 
-def open_templates(model: Model, **facts: Any) -> Environment:
+def open_site_templates(model: Model, **facts: Any) -> Environment:
     """Return the templates of the site of a model; ``facts`` are what all of them are given beside what is common."""
-    environment = Environment(
-        loader=PackageLoader("modelmeter.publishing.site", "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
+    environment = open_templates("modelmeter.publishing.site")
+    environment.autoescape = True
 
     def inline(*pieces: Piece) -> Markup:
         return Markup(mathml.print_inline(*pieces))

@@ -7,7 +7,6 @@ from importlib.metadata import version
 
 import sympy
 from attrs import frozen
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from sympy import prime
 
 from modelmeter.algebra.readable import factor_readably
@@ -22,6 +21,7 @@ from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 from modelmeter.models.deepseek_ocr.proofs.foreign_bytes.expert_causes import TAKING_PART
 from modelmeter.publishing.text import format_number
 from modelmeter.support.markdown import escape_markdown
+from modelmeter.support.templates import open_templates
 from modelmeter.verify.foreign_bytes.causes import Cause
 from modelmeter.verify.foreign_bytes.comparison import Peaks, Traffic
 
@@ -52,11 +52,7 @@ class Section:
 
 def render_page(sections: Sequence[Section], architecture: DeepSeekOCRArchitecture) -> str:
     """Return the page, the same for the same counts and versions."""
-    environment = Environment(
-        loader=PackageLoader("modelmeter.models.deepseek_ocr.proofs.foreign_bytes"), undefined=StrictUndefined,
-        autoescape=False, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    environment.filters.update(number=_number, ratio=_ratio)
+    environment = open_templates("modelmeter.models.deepseek_ocr.proofs.foreign_bytes", number=_number, ratio=_ratio)
     causes = {cause.name: cause for section in sections for cause, _ in section.traffic.causes}
     names = {name for cause in causes.values() for name in DIMENSIONS.symbols_of(cause.each_bytes * cause.times)}
     reader = FormulaReader(names=DIMENSIONS.latex)

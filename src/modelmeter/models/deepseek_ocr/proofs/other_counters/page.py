@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from attrs import asdict
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from modelmeter.models.deepseek_ocr.proofs.other_counters.comparison import Comparison
 from modelmeter.publishing.text import format_number
 from modelmeter.support.markdown import escape_markdown
+from modelmeter.support.templates import open_templates
 from modelmeter.verify.other_counters.counters import EXACT
 
 
 def render_page(comparison: Comparison) -> str:
     """Return the page, the same for the same counts and versions."""
-    environment = Environment(
-        loader=PackageLoader("modelmeter.models.deepseek_ocr.proofs.other_counters"), undefined=StrictUndefined,
-        autoescape=False, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    environment.filters.update(number=_number, ratio=_ratio)
+    environment = open_templates("modelmeter.models.deepseek_ocr.proofs.other_counters", number=_number, ratio=_ratio)
     template = environment.get_template("accuracy.md.jinja")
     return template.render(
         exact=EXACT, comparison=comparison, workload=asdict(comparison.workload), stages=list(comparison.exact)

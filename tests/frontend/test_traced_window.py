@@ -157,3 +157,18 @@ def test_two_flops_a_token_are_compared_on_both_sides_of_the_window(compilation:
         exact = sum(2 * (2 * MATRICES + 4 * keys * 42) + 2 * 42 * 97 for keys in seen)
         active = 2 * MATRICES + 42 * 97
         assert evaluate(ratio, {"seq_len": prompt}) == Fraction(exact, 2 * active * 1023)
+
+
+def test_a_short_window_that_no_layer_has_is_no_window() -> None:
+    """Both layers are below ``max_window_layers``; before the step 50 positions are cached."""
+    from modelmeter.frontend.compile import compile_config
+
+    fields = {**CONFIG, "model_type": "qwen2", "sliding_window": 5, "use_sliding_window": True, "max_window_layers": 2}
+    del fields["head_dim"]  # 42 channels of 3 heads
+    found = compile_config(fields, name="No-Window", points=1)
+    assert found.traced.windows.sizes == ()
+    step = found.compiled.evaluate("decode", seq_len=50, max_new_tokens=2)
+    assert step.tensor_core_flops == 2 * (2 * MATRICES + 4 * 51 * 42) + 2 * 42 * 97
+    forget_model("no-window")
+    with pytest.raises(CountError, match="a window of attention is too short"):
+        compile_config({**fields, "max_window_layers": 1}, name="No-Window", points=1)

@@ -19,6 +19,9 @@ REFERENCE_WINDOW: Final = "reference_sliding_attention"
 LEAST_WINDOW: Final = 16
 """Of shorter windows, too few sizes are below the border for a symbol to stand for them."""
 
+_WITHOUT_WINDOW: Final = frozenset({"full_attention", "linear_attention"})
+"""Kinds of layers that have no window, whatever the config says of one."""
+
 
 @frozen(kw_only=True)
 class TracedRegion:
@@ -50,14 +53,16 @@ def find_windows(config: Any) -> Windows:
         If one is too short, or windows are of two kinds.
     """
     text = config.get_text_config()
+    kinds = getattr(text, "layer_types", None) or ()
     sizes = {name: getattr(text, name, None) for name in ("sliding_window", "attention_chunk_size")}
+    if kinds and {*kinds} <= _WITHOUT_WINDOW:  # what no layer has may be of any length
+        sizes = {name: size for name, size in sizes.items() if type(size) is int and size >= LEAST_WINDOW}
     for name, size in sizes.items():
         if type(size) is int and 0 < size < LEAST_WINDOW:
             raise CountError(
                 "a window of attention is too short", place=name, expected=f"at least {LEAST_WINDOW}", found=size
             )
     found = tuple(sorted({size for size in sizes.values() if type(size) is int and size > 0}))
-    kinds = getattr(text, "layer_types", None) or ()
     if REFERENCE_WINDOW not in kinds:
         return Windows(sizes=found)
     others = set(kinds) - {REFERENCE_WINDOW, "full_attention"}

@@ -40,3 +40,11 @@ def _list_plain(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Hashable]]
             yield name, value
         elif isinstance(value, list | tuple) and all(isinstance(each, _PLAIN) for each in value):
             yield name, tuple(value)
+
+
+def repeat(values: Sequence[Any], count: int) -> list[Any]:
+    """Return what each of so many layers has, as the layers of a model repeat: after one another, or all the same."""
+    period = next(
+        length for length in range(1, len(values) + 1) if list(values[length:]) == list(values[: len(values) - length])
+    )
+    return [values[place % period] for place in range(count)]

@@ -13,7 +13,7 @@ from modelmeter.compiled_model import CompiledModel
 from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.dimensions.functions import Size
 from modelmeter.frontend.evidence import BITS
-from modelmeter.frontend.general.config_sizes import DENSE_LAYERS, HEADS, KEY_HEADS, LAYERS
+from modelmeter.frontend.general.config_sizes import DENSE_LAYERS, DEPTHS, HEADS, KEY_HEADS, LAYERS
 from modelmeter.frontend.general.small_configs import Family, with_cached
 from modelmeter.frontend.recording import record_forward
 from modelmeter.frontend.records import TracedModel, describe_sizes
@@ -47,13 +47,13 @@ def check_family(
     chance = random.Random(f"fresh {traced.title}")
     for number in range(FRESH):
         begin(f"count another config, {number + 1} of {FRESH}")
-        sizes = _draw(family, chance)
+        sizes = _draw(family, compiled, chance)
         if number == FRESH - 1 and KEY_HEADS in sizes:
             sizes[KEY_HEADS] = sizes[HEADS]
         _check_config(family, traced, compiled, sizes, _draw_workload(traced, chance, number))
     begin("try sizes of 1")
     least: dict[str, int] = {}
-    sizes = _draw(family, chance)
+    sizes = _draw(family, compiled, chance)
     for name in family.varying:
         one = {**sizes, name: 1}
         if name not in compiled.architecture.dimension_values() or not family.is_allowed(one):
@@ -65,9 +65,14 @@ def check_family(
     return FRESH, least
 
 
-def _draw(family: Family, chance: random.Random) -> dict[str, int]:
-    """Return sizes by chance, with depths that differ from those that were interpolated at."""
+def _draw(family: Family, compiled: CompiledModel, chance: random.Random) -> dict[str, int]:
+    """Return sizes by chance, with depths that differ from those that were interpolated at.
+
+    Where no formula has the number of layers, as where kinds of them take turns, it is that of the model.
+    """
     sizes = family.draw(chance)
+    if LAYERS in family.sizes and LAYERS not in compiled.architecture.dimension_values():
+        return {**sizes, **{name: family.sizes[name] for name in DEPTHS if name in family.sizes}}
     depths = family.choose_depths()
     if LAYERS in family.sizes:
         depths[LAYERS] += chance.randint(1, 2)

@@ -115,7 +115,7 @@ def find_general(traced: TracedModel, family: Family, begin: Begin) -> GeneralFo
     by_path = {
         node.path: counts[stack.kinds[int(node.members[0])]]
         for node in traced.graph.walk()
-        if node.path.rpartition(".")[0] == stack.layers
+        if counts and node.path.rpartition(".")[0] == stack.layers
     }
     return GeneralForm(
         sizes=sizes,

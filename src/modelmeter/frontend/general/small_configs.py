@@ -23,7 +23,7 @@ from modelmeter.frontend.general.config_sizes import (
     KEY_HEADS,
     LAYERS,
 )
-from modelmeter.frontend.kinds import number_kinds
+from modelmeter.frontend.kinds import number_kinds, repeat
 from modelmeter.frontend.modules import Stack, build_modules, count_own_parameters
 from modelmeter.frontend.operator_parts import list_parts
 from modelmeter.frontend.recording import record_forward
@@ -117,7 +117,7 @@ class Family:
         layers = wanted[LAYERS]
         for key, value in fields.items():
             if isinstance(value, list) and len(value) == self.config.num_hidden_layers:
-                fields[key] = [value[0]] * layers if len(set(map(str, value))) == 1 else value[:layers]
+                fields[key] = repeat(value, layers)
         # Special tokens cost nothing, and are none of a small vocabulary.
         fields |= {key: None for key in fields if key.endswith("_token_id")}
         fields |= {self.config.attribute_map.get(name, name): size for name, size in wanted.items()}
@@ -152,7 +152,8 @@ class Family:
                 sizes[HEADS] = sizes[KEY_HEADS] * chance.randint(2, 4)
             if CHOSEN_EXPERTS in sizes:
                 sizes[CHOSEN_EXPERTS] = chance.randint(2, 5)
-            for rule in self.rules:
+            # Heads first: a width that they divide follows from them.
+            for rule in sorted(self.rules, key=lambda rule: rule.b != HEADS):
                 if rule.relation == "divides" and rule.b in sizes and (rule.a, rule.b) != (KEY_HEADS, HEADS):
                     least = sizes[rule.a] if isinstance(rule.a, str) else rule.a
                     sizes[rule.b] = least * chance.randint(2, max(3, _LARGEST // least))

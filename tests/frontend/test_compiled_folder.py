@@ -75,7 +75,7 @@ def test_steps_of_a_server_are_refused_with_a_reason(folder: Path) -> None:
     assert not {"step", "chunk"} & {*costs.__all__}
     with pytest.raises(costs.CostError, match=r"no steps of a serving engine, .*; ask for prefill or decode$"):
         costs.step(contexts=[7, 9])
-    with pytest.raises(costs.CostError, match=r"no chunks of a prompt, .*; ask for prefill or decode$"):
+    with pytest.raises(costs.CostError, match=r"no chunk of a forward, .*; ask for prefill or decode$"):
         costs.chunk_io_bytes(seq_len=9)
     assert not hasattr(costs, "stepping")
 

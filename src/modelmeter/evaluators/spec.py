@@ -147,7 +147,7 @@ class PackageSpec:
         instead = f"ask for {' or '.join(stage.name for stage in self.stages)}"
         return {
             "step": f"this model has no steps of a serving engine, over sequences of different lengths; {instead}",
-            "chunk": f"this model has no chunks of a prompt, behind positions that are cached; {instead}",
+            "chunk": f"this model has no chunk of a forward, behind positions that are cached; {instead}",
         }
 
     @property

@@ -61,6 +61,7 @@ WITH_TORCH = (
         for name in (
             "assemble",
             "attention_finder",
+            "attention_kernel",
             "attention_views",
             "borders",
             "cache",

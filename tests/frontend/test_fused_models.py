@@ -13,11 +13,13 @@ from transformers import AutoConfig
 
 from modelmeter.frontend import recording
 from modelmeter.frontend.assemble import trace_model
+from modelmeter.frontend.attention_rest import ATTENTION_REST_RULE
 from modelmeter.frontend.eager_attention import EAGER_ATTENTION_RULE as RULE
 from modelmeter.frontend.records import TracedModel
 from modelmeter.metrics.cost import Elements, Precision, Work
 from modelmeter.metrics.fusion import keep_unfused
-from modelmeter.metrics.operator_table import EAGER_ATTENTION
+from modelmeter.metrics.operator_table import ATTENTION, EAGER_ATTENTION
+from modelmeter.metrics.operator_table import ATTENTION_REST as REST
 
 SIZES: dict[str, Any] = {
     "hidden_size": 60, "intermediate_size": 92, "num_hidden_layers": 2, "num_attention_heads": 6,
@@ -42,8 +44,7 @@ def count_bits(traced: TracedModel, *, fused: bool) -> dict[tuple[str, int], sym
         for place, forward in enumerate(run.forwards):
             operators = [each.operator for each in forward.operators]
             work = Work.of(map(keep_unfused, operators)) if fused else Work.of(operators)
-            bits = sympy.expand((work.reads + work.writes).to_bits(WIDTHS))
-            found[name, place] = bits.xreplace({each: sympy.Symbol(each.name) for each in bits.free_symbols})
+            found[name, place] = name_symbols((work.reads + work.writes).to_bits(WIDTHS))
     return found
 
 
@@ -57,18 +58,68 @@ def test_eager_llama_moves_what_llama_moves_whose_code_calls_the_fused_operator(
     assert all(sympy.degree(ours[key] - theirs[key], sympy.Symbol("seq_len")) >= 1 for key in ours)
 
 
-def test_the_fused_operator_of_pytorch_reads_a_mask_where_a_window_fills() -> None:
-    """It has no window. transformers hands it a mask, and keys and values that were copied: a kernel reads neither."""
+def list_attention(traced: TracedModel, stage: str, name: str) -> list[tuple[Elements, Elements]]:
+    """Return what the attention of the first layer reads and writes in each forward."""
+    return [
+        (Elements.total(each.reads for each in found), Elements.total(each.writes for each in found))
+        for forward in traced.runs[stage].forwards
+        for found in [
+            [each.operator for each in forward.operators if each.operator.name == name and ".0." in each.path]
+        ]
+    ]
+
+
+def name_symbols(size: Any) -> sympy.Expr:
+    size = sympy.expand(size)
+    return size.xreplace({each: sympy.Symbol(each.name) for each in size.free_symbols})
+
+
+def count_kernel(traced: TracedModel, stage: str) -> list[sympy.Expr]:
+    return [
+        name_symbols((reads + writes).to_bits(WIDTHS)) for reads, writes in list_attention(traced, stage, ATTENTION)
+    ]
+
+
+def test_a_kernel_that_knows_windows_reads_no_mask_and_no_copies() -> None:
+    """Three kinds of heads, channels and a window of different sizes: 15 heads of 14, 5 of keys, 23 positions."""
+    traced = trace("mistral", "sdpa", sliding_window=23, num_attention_heads=15, num_key_value_heads=5, head_dim=14)
+    tokens, sequences, step = sympy.symbols("seq_len batch_size decode_step")
+    activation, kv = WIDTHS.activation_bits, WIDTHS.kv_bits
+    # Queries and the output: 15 * 14 = 210 each of a position. Keys and values of one: 2 * 5 * 14 = 140.
+    prompt = tokens * (2 * 210 * activation + 140 * kv)
+    # Below the window and from it on, each of several sequences and of one: every position of a prompt is seen by some.
+    assert count_kernel(traced, "prefill") == [
+        sympy.expand(sequences * prompt), sympy.expand(prompt), sympy.expand(sequences * prompt), sympy.expand(prompt)
+    ]  # fmt: skip
+    # A step sees all positions up to its own, or 23 of them.
+    assert count_kernel(traced, "decode") == [
+        sympy.expand(sequences * (2 * 210 * activation + 140 * keys * kv)) for keys in (tokens + step, 23)
+    ]
+    # What is left is in ``io_bytes`` alone. A byte for each pair of positions; keys and values of 15 heads are written
+    # and read, 2 * 2 * 15 * 14 = 840; a step has one row of a mask.
+    rest = [name_symbols((reads + writes).to_bits(WIDTHS)) for reads, writes in list_attention(traced, "prefill", REST)]
+    copies = 840 * tokens * activation
+    assert rest == [0, 0, sympy.expand(8 * tokens**2 + sequences * copies), sympy.expand(8 * tokens**2 + copies)]
+    assert [each.byte for each, _ in list_attention(traced, "decode", REST)] == [0, 23]
+    assert "A mask that is made of positions alone is not read" in traced.conventions[ATTENTION_REST_RULE]
+
+
+def test_a_window_takes_no_traffic_from_a_prompt() -> None:
+    """A model without a window is counted as PyTorch's operator reads it, which then shares keys among heads."""
+    windowed, whole = (trace("mistral", "sdpa", sliding_window=window) for window in (23, None))
+    assert ATTENTION_REST_RULE not in whole.conventions
+    ours, theirs = (count_bits(each, fused=True) for each in (windowed, whole))
+    assert [ours["prefill", place] for place in range(4)] == [theirs["prefill", place] for place in (0, 1, 0, 1)]
+    assert ours["decode", 0] == theirs["decode", 0]
+    # From the window on, a step is that behind as many positions as the window holds.
+    behind = theirs["decode", 0].subs(sympy.Symbol("decode_step"), 23 - sympy.Symbol("seq_len"))
+    assert ours["decode", 1] == sympy.expand(behind)
+
+
+def test_eager_code_and_the_fused_operator_move_the_same_where_a_window_is_full() -> None:
+    """Both were split: a mask and copies are read by neither."""
     eager, fused = (count_bits(trace("mistral", name, sliding_window=23), fused=True) for name in ("eager", "sdpa"))
-    tokens, sequences = sympy.symbols("seq_len batch_size")
-    # In each of 2 layers: a byte for each pair of positions, and keys and values of 6 heads of 10, not of 2.
-    copies = 2 * 2 * tokens * 10 * (6 * WIDTHS.activation_bits - 2 * WIDTHS.kv_bits)
-    masks = 2 * 8 * tokens**2
-    apart = {key: sympy.expand(fused[key] - eager[key]) for key in eager}
-    assert apart["prefill", 0] == apart["prefill", 1] == apart["decode", 0] == 0
-    assert apart["prefill", 2] == sympy.expand(masks + sequences * copies)
-    assert apart["prefill", 3] == sympy.expand(masks + copies)
-    assert apart["decode", 1] == 2 * 8 * 23  # one row of a mask
+    assert eager == fused
 
 
 def test_gpt_oss_reads_its_keys_once_and_its_sinks() -> None:
@@ -97,15 +148,10 @@ def expect_attention(traced: TracedModel, stage: str, place: int, *, activation:
     kernels = [each for each in operators if each.name == EAGER_ATTENTION]
     reads = Elements.total(each.reads for each in kernels)
     writes = Elements.total(each.writes for each in kernels)
-
-    def named(size: Any) -> sympy.Expr:
-        size = sympy.expand(size)
-        return size.xreplace({each: sympy.Symbol(each.name) for each in size.free_symbols})
-
     assert len(kernels) == 2
-    assert (named(reads.activation), reads.weight) == (sympy.expand(activation), 2 * 6)
-    assert named(reads.kv) == sympy.expand(kv)
-    assert named(writes.activation) == sympy.expand(output)
+    assert (name_symbols(reads.activation), reads.weight) == (sympy.expand(activation), 2 * 6)
+    assert name_symbols(reads.kv) == sympy.expand(kv)
+    assert name_symbols(writes.activation) == sympy.expand(output)
     assert writes.kv == reads.float32 == reads.index == reads.byte == 0
 
 

@@ -13,12 +13,14 @@ from llm_perf_opt.data.target_operators import OTHER, category_of
 _MODULE_OPERATORS: Final[Mapping[str, tuple[str, ...]]] = {
     "linear": ("addmm", "baddbmm", "bmm", "mm"),
     "convolution": ("convolution",),
-    "attention": ("eager_attention", "eager_attention_rest", "scaled_dot_product_attention"),
+    "attention": (
+        "eager_attention", "eager_attention_rest", "scaled_dot_product_attention", "scaled_dot_product_attention_rest",
+    ),
     "normalization": ("native_layer_norm",),
     "activation": ("_softmax", "gelu", "relu", "sigmoid", "silu", "softplus", "tanh"),
     "embedding": ("embedding",),
     "moe_routing": ("sort", "topk"),
-}
+}  # fmt: skip
 """ATen operators that do what a whole module of a category does."""
 
 _FUNCTIONS: Final = (

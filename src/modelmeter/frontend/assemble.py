@@ -12,6 +12,7 @@ from torch import nn
 from transformers import PreTrainedConfig
 
 from modelmeter.dimensions.functions import Size, differs, equals
+from modelmeter.frontend.attention_rest import describe_attention_rest
 from modelmeter.frontend.borders import trace_within
 from modelmeter.frontend.cached_states import find_shortest
 from modelmeter.frontend.cards.card import DEFAULT_CLASS, Card
@@ -142,6 +143,7 @@ def trace_model(
         conventions={
             **({} if card is None or tower is None else describe_images(card.remarks)),
             **describe_eager_attention(model.config, {name: run for name, run in runs.items() if name != VISION}),
+            **describe_attention_rest(runs),
             **describe_experts(learned),
             **describe_windows(windows),
             **describe_chunks(chunks),

@@ -9,9 +9,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from modelmeter.frontend.attention_kernel import Kernel, find_kernel
 from modelmeter.frontend.attention_views import Layout, is_same
-from modelmeter.frontend.fused_attention import COPIES, Attention, Given, Held, Source, begin, go_on
-from modelmeter.metrics.operator_table import PRODUCTS_OF_BATCHES
+from modelmeter.frontend.fused_attention import COPIES, Attention, Given, Held, Source, Spot, begin, go_on
+from modelmeter.metrics.operator_table import ATTENTION, PRODUCTS_OF_BATCHES
 from modelmeter.verify.dispatch import Dispatched, storage_key
 from modelmeter.verify.operators import count_stored
 from modelmeter.verify.tensor_kinds import TensorKinds
@@ -21,6 +22,12 @@ class AttentionFinder:
     """Finds attention in the operators of a forward, see :mod:`modelmeter.frontend.fused_attention`.
 
     Buffers and what is made of sizes alone are constants; all else is data.
+
+    Attributes
+    ----------
+    kernels
+        What kernels read of attention of one operator, where that is given more; see
+        :mod:`modelmeter.frontend.attention_kernel`.
     """
 
     def __init__(self, model: nn.Module, kinds: TensorKinds) -> None:
@@ -29,6 +36,8 @@ class AttentionFinder:
         self._constant = Held(is_data=False)
         self._constants = {storage_key(buffer) for buffer in model.buffers()}
         self._found: list[Attention] = []
+        self.kernels: list[Kernel] = []
+        self._taken: set[Spot] = set()
 
     def reserve(self, outputs: Iterable[Tensor], *, is_data: bool) -> None:
         """Note memory that was only reserved: what is in it is a constant, unless something unseen writes it."""
@@ -50,28 +59,37 @@ class AttentionFinder:
             made.scores = begin(operator, place, self._describe(operator, known))
             if made.scores is not None:
                 self._found.append(made.scores)
+        elif operator.name == ATTENTION:
+            self._follow_kernel(operator, place, known)
         elif operator.name in COPIES and len(operator.inputs) == 1:
             made.source = self._find_source(operator, place, known)
         for tensor in operator.outputs:
             before = self._find(tensor)
             if before is None:
                 self._hold(tensor, made)
-            elif made.is_data and before is not self._constant:
-                before.is_data = True
+            elif before is not self._constant:
+                before.is_data = before.is_data or made.is_data
+                before.source = None  # it was written again, and is no copy any more
 
     def list_found(self) -> list[Attention]:
         """Return each attention whose scores nothing else read, and nothing holds any more.
 
-        What two of them would read in one place, as one copy of keys, is of the first.
+        What two of them would read in one place, as one copy of keys, is of the first, or of one of ``kernels``.
         """
         alive = {id(held.scores) for held, _ in self._held.values()}
-        taken: set[object] = set()
+        taken: set[object] = set(self._taken)
         found = []
         for each in self._found:
             if each.has_ended and not each.is_broken and id(each) not in alive and taken.isdisjoint(each.moved):
                 taken.update(each.moved)
                 found.append(each)
         return found
+
+    def _follow_kernel(self, operator: Dispatched, place: int, known: list[Held | None]) -> None:
+        kernel = find_kernel(place, operator.path, self._describe(operator, known), self._taken)
+        if kernel is not None:
+            self.kernels.append(kernel)
+            self._taken.update(kernel.moved)
 
     def _find_source(self, operator: Dispatched, place: int, known: list[Held | None]) -> Source:
         """Return where the numbers of a copy come from, at the first of several copies one after the other."""
@@ -83,7 +101,7 @@ class AttentionFinder:
         return Source(
             spot=given.names(place), path=operator.path, read=given.read,
             elements=elements if before is None else before.elements,
-            is_first=before is None or is_same(before.elements, elements),
+            is_first=before is None or is_same(before.elements, elements), held=given.held,
         )  # fmt: skip
 
     def _describe(self, operator: Dispatched, known: list[Held | None]) -> list[Given]:

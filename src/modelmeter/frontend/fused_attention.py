@@ -80,8 +80,8 @@ class Attention:
 class Source:
     """Where numbers come from that were copied: the operator that read them, its path, and what it read.
 
-    ``elements`` are those of the first of several copies one after the other; ``is_first`` says that what was read is
-    no more than these.
+    ``held`` is what was known of the memory that they were in. ``elements`` are those of the first of several copies
+    one after the other; ``is_first`` says that what was read is no more than these.
     """
 
     spot: Spot
@@ -89,6 +89,11 @@ class Source:
     read: Elements
     elements: Any
     is_first: bool
+    held: Held | None = None
+
+    def has_origin_of(self, other: Source) -> bool:
+        """Tell whether both are copies of the same numbers of one memory."""
+        return self.spot[1] == other.spot[1] and self.held is other.held
 
 
 @define(eq=False)

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from modelmeter.frontend.attention_finder import AttentionFinder
+from modelmeter.frontend.attention_kernel import split_kernels
 from modelmeter.frontend.fused_attention import split_traffic
 from modelmeter.frontend.insertions import Insertion, Noted
 from modelmeter.frontend.refusals import find_lines
 from modelmeter.metrics.cost import Elements
+from modelmeter.metrics.operator_table import ATTENTION_REST
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, storage_key, tensors_in
 from modelmeter.verify.operators import CountedOperator, OperatorRecorder, count_stored
@@ -130,8 +132,17 @@ class ForwardRecorder(OperatorRecorder):
             self.copies[len(self.operators)] = self._find_life(operator.inputs[0]), self._find_life(operator.outputs[0])
         if self._finds_lines:
             self.lines.append(find_lines())
-        self.attention.follow(operator, len(self.operators))
+        place = len(self.operators)
+        self.attention.follow(operator, place)
         self.record(operator)
+        if self.attention.kernels and self.attention.kernels[-1].place == place:
+            self._stand_for_rest(operator.path)
+
+    def _stand_for_rest(self, path: str) -> None:
+        """Take a place for what the attention before it reads beside its kernel: what is alive there is so here."""
+        if self._finds_lines:
+            self.lines.append(self.lines[-1])
+        self.operators.append(CountedOperator(path=path, name=ATTENTION_REST))
 
     def insert(self, noted: Noted, tokens: Any) -> None:
         """Take note of what runs here in the place of a module."""
@@ -227,7 +238,7 @@ def record_forward(
     for life in recorder.lives:
         life.last = last if life.last is None else life.last
     return Recording(
-        operators=tuple(split_traffic(recorder.operators, attentions)),
+        operators=tuple(split_kernels(split_traffic(recorder.operators, attentions), recorder.attention.kernels)),
         lives=tuple(life for life in recorder.lives if life.last is not None and life.last >= life.first),
         cached_by_path=recorder.cached_by_path(),
         states_by_path=recorder.cached_by_path("state"),

@@ -159,6 +159,23 @@ def test_copies_are_made_in_other_ways(copy: Callable[[Tensor], Tensor]) -> None
     expect_the_same_sums(found, net)
 
 
+def test_queries_that_are_keys_and_values_too_are_read_once() -> None:
+    def share(net: Net) -> Tensor:
+        shared = Copies.forward(net.copies, net.key)
+        return functional.scaled_dot_product_attention(shared, shared, shared)
+
+    found, net = record(share)
+    assert list_reads(found, ATTENTION) == [SHARED_KEY]
+    expect_the_same_sums(found, net)
+
+
+def test_a_copy_of_another_modules_copy_is_no_part_of_the_attention() -> None:
+    """It reads as much as the operator."""
+    found, net = record(lambda net: attend(net, mask(), net.copies(net.key).clone()))
+    assert Elements(activation=COPIED_KEY) in list_reads(found, "clone")
+    expect_the_same_sums(found, net)
+
+
 def test_copies_in_another_order_are_left_as_they_are() -> None:
     """As many numbers as before: a kernel reads no less, and the copy stays an operator of its own."""
 

@@ -1,7 +1,7 @@
 """Says what a kernel that knows positions and shared heads reads of attention that is called as one operator.
 
-That of PyTorch has no windows, and beside a mask none of its kernels shares keys among heads. So code hands it a mask
-where a window is full, and keys and values that were copied. A kernel of a serving engine reads neither.
+That of PyTorch has no windows: where one is full, code hands it a mask, and beside a mask keys and values that were
+copied to the heads that share them. A kernel of a serving engine reads neither.
 
 What is moved is split into two parts, which add up to what was counted: the kernel reads queries, keys and values
 before they are copied, and a mask that hangs on data. What else the operator was given is read by an operator of
@@ -53,10 +53,10 @@ def find_kernel(place: int, path: str, given: Sequence[Given], taken: Collection
     taken
         What kernels before it read in place of copies: it is theirs.
     """
-    query, key, value, *masks = given
+    multiplied, masks = given[:3], given[3:]
     views = {each.names(place): each for each in given}  # one that is given twice is read once
     known = {each.names(place) for each in masks if not each.is_data}
-    shared = {each.names(place) for each in (key, value)} - {query.names(place)}
+    shared = {each.names(place) for each in multiplied}
     kept: list[Elements] = []
     rest: list[Elements] = []
     moved: dict[Spot, Elements] = {}
@@ -64,7 +64,7 @@ def find_kernel(place: int, path: str, given: Sequence[Given], taken: Collection
     for name, each in views.items():
         source = _find_shared(each, path) if name in shared else None
         if source is not None and any(source.has_origin_of(other) for other in sources):
-            rest.append(each.read)  # keys and values are copies of one tensor, which is read once
+            rest.append(each.read)  # as keys and values that are copies of one tensor, which is read once
         elif source is not None and source.spot not in taken:
             rest.append(each.read)
             moved[source.spot] = source.read
@@ -79,7 +79,7 @@ def find_kernel(place: int, path: str, given: Sequence[Given], taken: Collection
 
 
 def _find_shared(given: Given, path: str) -> Source | None:
-    """Return where keys or values come from that the module of the attention copied to more heads."""
+    """Return where keys or values come from that the module of the attention copied to more heads, if it is so."""
     source = None if given.held is None else given.held.source
     if source is None or source.path != path or not source.is_first or not given.layout.shows_all():
         return None

@@ -23,5 +23,6 @@ def describe_attention_rest(runs: Mapping[str, TracedRun]) -> dict[str, str]:
         "it, have what one kernel moves that knows positions and shared heads: queries, keys and values before they "
         "are copied, and the output. A mask that is made of positions alone is not read, one that hangs on data is. "
         f"``{ATTENTION_REST}`` is what else ``io_bytes`` has: masks and copies. All keys are read that the operator "
-        "is given: of a prompt some position sees each, and a step is given those that the cache keeps for it."
+        "is given: of a prompt some position sees each, and a step is given those that the cache keeps for it. A "
+        "training step reads masks and copies in both metrics."
     }

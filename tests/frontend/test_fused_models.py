@@ -95,10 +95,10 @@ def test_a_kernel_that_knows_windows_reads_no_mask_and_no_copies() -> None:
     assert count_kernel(traced, "decode") == [
         sympy.expand(sequences * (2 * 210 * activation + 140 * keys * kv)) for keys in (tokens + step, 23)
     ]
-    # What is left is in ``io_bytes`` alone. A byte for each pair of positions; keys and values of 15 heads are written
-    # and read, 2 * 2 * 15 * 14 = 840; a step has one row of a mask.
+    # What is left is in ``io_bytes`` alone: a byte for each pair of positions; keys and values of 15 heads,
+    # 2 * 15 * 14 = 420 of a position. A step has one row of a mask.
     rest = [name_symbols((reads + writes).to_bits(WIDTHS)) for reads, writes in list_attention(traced, "prefill", REST)]
-    copies = 840 * tokens * activation
+    copies = 420 * tokens * activation
     assert rest == [0, 0, sympy.expand(8 * tokens**2 + sequences * copies), sympy.expand(8 * tokens**2 + copies)]
     assert [each.byte for each, _ in list_attention(traced, "decode", REST)] == [0, 23]
     assert "A mask that is made of positions alone is not read" in traced.conventions[ATTENTION_REST_RULE]

@@ -39,30 +39,35 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedModel]:
 
 
 @pytest.mark.parametrize(
-    ("stage", "sizes", "queries", "keys", "rest"),
+    ("stage", "sizes", "queries", "keys", "rest", "copied"),
     [
         # Below the window nothing is left.
-        ("prefill", {"seq_len": 19}, 19, 19, 0),
-        # From it on, in each layer, a mask of 41 * 41 bytes; keys and values of 15 heads, written and read.
-        ("prefill", {"seq_len": 41}, 41, 41, 2 * (41 * 41 + 2 * 2 * 2 * SEQUENCES * 41 * 15 * 14)),
-        ("decode", {"seq_len": 17, "decode_steps": 1}, 1, 18, 0),
+        ("prefill", {"seq_len": 19}, 19, 19, 0, 0),
+        # From it on, in each of 2 layers, a mask of 41 * 41 bytes, and keys and values of 15 heads, in 16 bits. These
+        # are written by two operators.
+        ("prefill", {"seq_len": 41}, 41, 41, 2 * 41 * 41, 2 * 2 * 2 * SEQUENCES * 41 * 15 * 14),
+        ("decode", {"seq_len": 17, "decode_steps": 1}, 1, 18, 0, 0),
         # A step has one row of a mask, and keys and values that are not copied: the window is all that it sees.
-        ("decode", {"seq_len": 41, "decode_steps": 1}, 1, 23, 2 * 23),
+        ("decode", {"seq_len": 41, "decode_steps": 1}, 1, 23, 2 * 23, 0),
     ],
 )
 def test_a_kernel_reads_keys_once_and_no_mask(
-    served: ServedModel, stage: str, sizes: dict[str, int], queries: int, keys: int, rest: int
+    served: ServedModel, stage: str, sizes: dict[str, int], queries: int, keys: int, rest: int, copied: int
 ) -> None:
     work = served.list_stage_work(stage, batch_size=SEQUENCES, **sizes)
     kernels = [row for row in work.operators if row.kind == "attention"]
     # In each of 2 layers: queries and the output of 15 heads of 14, in 16 bits; keys and values of 5 heads, in 8.
     expected = 2 * SEQUENCES * (2 * 2 * 15 * 14 * queries + 2 * 5 * 14 * keys)
-    assert sum(row.fused_io_bytes for row in kernels) == sum(row.io_bytes for row in kernels) == expected
+    assert sum(row.fused_io_bytes for row in kernels) == expected
+    # PyTorch's operator is one, and reads all that it is given.
+    assert sum(row.launches for row in kernels) == 2
+    assert sum(row.io_bytes for row in kernels) == expected + rest + copied
     fused = served.evaluate(f"{stage}_fused_io_bytes", batch_size=SEQUENCES, **sizes)
     assert work.fused_io_bytes == fused
     rows = load_costs(NAME).breakdown.operators(stage, batch_size=SEQUENCES, kv_bits=8, **sizes)
     left = [row for row in rows if row.operator == "scaled_dot_product_attention_rest"]
-    assert sum(row.io_bits for row in left) == 8 * rest
+    assert sum(row.io_bits for row in left) == 8 * (rest + copied)
+    assert work.io_bytes == served.evaluate(stage, batch_size=SEQUENCES, **sizes).io_bytes
     assert {(row.tensor_core_flops, row.cuda_core_flops) for row in left} == {(0, 0)}
     # Products of queries and keys, and with values; a scale, and the five of a softmax.
     pairs = SEQUENCES * 15 * queries * keys

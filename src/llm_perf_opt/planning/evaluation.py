@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import cached_property, partial
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from llm_perf_opt.data.rationals import Rational
 from llm_perf_opt.evaluators import PEAK, find_defaults, load_costs
@@ -17,7 +17,14 @@ from llm_perf_opt.planning.parallel import BITS_PER_BYTE, Degrees, Partition
 from llm_perf_opt.planning.step_lines import StepLines
 from llm_perf_opt.planning.step_records import COUNTED, LineSum, StepLine
 from llm_perf_opt.planning.step_work import list_mean_work
-from llm_perf_opt.planning.work import UNFUSED_OPERATORS, OperatorWork, StageWork, find_kind
+from llm_perf_opt.planning.work import (
+    ATTENTION,
+    ATTENTION_REST,
+    UNFUSED_OPERATORS,
+    OperatorWork,
+    StageWork,
+    find_kind,
+)
 from modelmeter.model.registry import DEFAULT
 from modelmeter.model.serving import Serving, find_serving
 from modelmeter.support.errors import WorkloadError
@@ -219,9 +226,13 @@ class ServedModel:
     def describe_rows(
         self, rows: Sequence[Any], numbers: Iterable[tuple[Rational, Rational, Rational]], tokens: int
     ) -> tuple[OperatorWork, ...]:
-        """Return the work of rows of a breakdown, with FLOPs and bits of their own, at so many tokens."""
+        """Return the work of rows of a breakdown, with FLOPs and bits of their own, at so many tokens.
+
+        What an attention reads beside a kernel that knows positions is a row behind it: it is no launch of its own.
+        """
         launched = self._count_launched(tokens)
-        work = []
+        work: list[OperatorWork] = []
+        attended: dict[str, int] = {}
         for row, (tensor, vector, io_bits) in zip(rows, numbers, strict=True):
             if not (tensor or vector or io_bits):
                 continue  # never called with these sizes, or a padding of no rows
@@ -229,6 +240,12 @@ class ServedModel:
                 share = self._shares[row.path]
                 tensor, vector, io_bits = share * tensor, share * vector, share * io_bits
             io_bytes = divide_bits(io_bits)
+            if row.operator == ATTENTION_REST:
+                whole = work[attended[row.path]]
+                work[attended[row.path]] = evolve(whole, io_bytes=whole.io_bytes + io_bytes)
+                continue
+            if row.operator == ATTENTION:
+                attended[row.path] = len(work)
             work.append(
                 OperatorWork(
                     kind=find_kind(row.operator),

@@ -16,6 +16,7 @@ OperatorKind = Literal["matrix product", "attention", "other"]
 # The sets of modelmeter.metrics.operator_table, which comes with sympy; a test compares them.
 MATRIX_OPERATORS: Final = frozenset({"mm", "addmm", "bmm", "baddbmm", "convolution", "convolution_backward"})
 ATTENTION: Final = "scaled_dot_product_attention"
+ATTENTION_REST: Final = "scaled_dot_product_attention_rest"
 EAGER_ATTENTION: Final = "eager_attention"
 UNFUSED_OPERATORS: Final = MATRIX_OPERATORS | {ATTENTION, EAGER_ATTENTION, "embedding", "index", "gather"}
 

@@ -3,9 +3,9 @@
 That of PyTorch has no windows: where one is full, code hands it a mask, and beside a mask keys and values that were
 copied to the heads that share them. A kernel of a serving engine reads neither.
 
-What is moved is split into two parts, which add up to what was counted: the kernel reads queries, keys and values
-before they are copied, and a mask that hangs on data. What else the operator was given is read by an operator of
-another name right behind it.
+What is moved is told apart, and adds up to what was counted: the kernel reads queries, keys and values before they are
+copied, and a mask that hangs on data. What else the operator was given is read by an operator of another name right
+behind it. Copies are still written, by an operator that reads nothing: what it read is the kernel's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from attrs import evolve, frozen
 from modelmeter.frontend.attention_views import is_same
 from modelmeter.frontend.fused_attention import Given, Source, Spot
 from modelmeter.metrics.cost import Elements
-from modelmeter.metrics.operator_table import ATTENTION_REST
 from modelmeter.verify.operators import CountedOperator
 
 
@@ -94,7 +93,7 @@ def split_kernels(operators: Sequence[CountedOperator], kernels: Iterable[Kernel
     split = list(operators)
     for kernel in kernels:
         for (place, _), read in kernel.moved.items():
-            split[place] = evolve(split[place], name=ATTENTION_REST, reads=split[place].reads + read.scale(-1))
+            split[place] = evolve(split[place], reads=split[place].reads + read.scale(-1))
         split[kernel.place] = evolve(split[kernel.place], reads=kernel.reads)
         split[kernel.place + 1] = evolve(split[kernel.place + 1], reads=kernel.rest)
     return split

@@ -22,7 +22,8 @@ def describe_attention_rest(runs: Mapping[str, TracedRun]) -> dict[str, str]:
         "that share them. FLOPs, ``io_bytes`` and peaks have that. ``fused_io_bytes``, and the bounds of times with "
         "it, have what one kernel moves that knows positions and shared heads: queries, keys and values before they "
         "are copied, and the output. A mask that is made of positions alone is not read, one that hangs on data is. "
-        f"``{ATTENTION_REST}`` is what else ``io_bytes`` has: masks and copies. All keys are read that the operator "
+        f"``{ATTENTION_REST}`` is what else the operator reads: masks and copies. Copies are written by operators that "
+        "read nothing, since what they copy is read by that kernel. All keys are read that the operator "
         "is given: of a prompt some position sees each, and a step is given those that the cache keeps for it. A "
         "training step reads masks and copies in both metrics."
     }

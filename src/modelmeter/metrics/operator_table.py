@@ -161,7 +161,8 @@ ATTENTION = "scaled_dot_product_attention"
 """The one operator that is not taken apart: its kernels never store the scores."""
 
 ATTENTION_REST = "scaled_dot_product_attention_rest"
-"""What the fused operator is given, and a kernel that knows positions and shared heads does not read: masks, copies."""
+"""What the fused operator reads and a kernel that knows positions and shared heads does not: masks, copied keys. It is
+no operator of its own, but a part of the one before it."""
 
 EAGER_ATTENTION = "eager_attention"
 """What one kernel would move of an attention that code spells out by other operators, and all FLOPs of these."""

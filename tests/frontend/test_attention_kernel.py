@@ -247,3 +247,18 @@ def test_an_operator_that_is_given_no_more_than_a_kernel_needs_is_left_as_it_is(
     found, _ = record(share_heads)
     assert [each.name for each in found.operators] == [ATTENTION]
     assert list_reads(found, ATTENTION) == [Elements(activation=QUERY) + SHARED_KEY + SHARED_VALUE]
+
+
+def test_what_comes_of_products_that_are_no_attention_is_like_any_other_tensor() -> None:
+    """As in a tower whose first part adds a bias of products: keys behind it are followed, and so is a bias itself."""
+
+    def go_through_products(net: Net) -> Tensor:
+        mixed = (net.key @ net.key.transpose(2, 3)).sigmoid() @ net.value
+        key = Copies.forward(net.copies, net.key + mixed.sum())
+        bias = net.query @ net.query.transpose(2, 3).new_ones(BATCH, HEADS, WIDTH, KEYS)
+        return attend(net, bias.relu(), key)
+
+    found, net = record(go_through_products)
+    # A bias for each head hangs on queries.
+    assert list_reads(found, ATTENTION) == [Elements(activation=QUERY + KEY + VALUE + BATCH * HEADS * PAIRS)]
+    expect_the_same_sums(found, net)

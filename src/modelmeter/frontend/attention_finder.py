@@ -49,7 +49,10 @@ class AttentionFinder:
         """Look at an operator in a place among those that are recorded."""
         known = [self._find(tensor) for tensor in operator.inputs]
         made = Held(is_data=any(held is None or held.is_data for held in known))
-        scores = {id(held.scores): held.scores for held in known if held is not None and held.scores is not None}
+        if operator.name == ATTENTION:
+            self._follow_kernel(operator, place, known)
+        found = [held.scores for held in known if held is not None and held.scores is not None]
+        scores = {id(each): each for each in found if not each.is_broken}  # what is of a broken one is like any other
         if scores:
             given = self._describe(operator, known)
             for attention in scores.values():
@@ -59,8 +62,6 @@ class AttentionFinder:
             made.scores = begin(operator, place, self._describe(operator, known))
             if made.scores is not None:
                 self._found.append(made.scores)
-        elif operator.name == ATTENTION:
-            self._follow_kernel(operator, place, known)
         elif operator.name in COPIES and len(operator.inputs) == 1:
             made.source = self._find_source(operator, place, known)
         for tensor in operator.outputs:

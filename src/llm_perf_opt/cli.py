@@ -23,7 +23,7 @@ from llm_perf_opt.commands import (
     trace,
     verify,
 )
-from llm_perf_opt.commands.model_option import ModelOption
+from llm_perf_opt.commands.model_option import GraphOption, ModelOption
 from llm_perf_opt.exit_codes import print_error, print_warning, run_process, run_to_end
 from modelmeter.model.registry import DEFAULT, find_package, list_models
 
@@ -40,10 +40,6 @@ How long, what fits:    modelmeter report --workload gundam --hardware h100-sxm"
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-GraphOption = Annotated[
-    Path | None, typer.Option("--graph", metavar="FILE", help="Start from this saved module graph; without torch.")
-]
 
 
 def _print_version(is_wanted: bool) -> None:

@@ -1,7 +1,8 @@
-"""The option of commands that are of one model."""
+"""The options of commands that are of one model."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,4 +43,8 @@ ModelOption = Annotated[
         help="A registered model, as `modelmeter models` lists them, or a folder that `modelmeter compile` wrote.",
         callback=find_model_name,
     ),
+]
+
+GraphOption = Annotated[
+    Path | None, typer.Option("--graph", metavar="FILE", help="Start from this saved module graph; without torch.")
 ]

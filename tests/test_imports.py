@@ -65,6 +65,7 @@ WITH_TORCH = (
             "attention_views",
             "borders",
             "cache",
+            "cached_layers",
             "cached_states",
             "chunks",
             "cards.grids",

@@ -11,9 +11,9 @@ import pytest
 from command_line import Run, assert_refused, run_apart
 
 from llm_perf_opt.hardware import find_hardware
-from llm_perf_opt.planning.calibration.judge import find_worst_residual
-from llm_perf_opt.planning.calibration.table import read_measured_calls
-from llm_perf_opt.planning.calibration.user import serve_in
+from llm_perf_opt.planning.calibrate.judge import find_worst_residual
+from llm_perf_opt.planning.calibrate.table import read_measured_calls
+from llm_perf_opt.planning.calibrate.user import serve_in
 from llm_perf_opt.planning.time import estimate_seconds, load_calibration
 from llm_perf_opt.planning.time.records import COEFFICIENTS
 

@@ -10,7 +10,7 @@ import pytest
 from command_line import OTHER_CONFIG
 from typer.testing import CliRunner
 
-from llm_perf_opt.planning.calibration.table import read_measured_calls
+from llm_perf_opt.planning.calibrate.table import read_measured_calls
 from llm_perf_opt.planning.evaluation import ServedModel
 from llm_perf_opt.runners import measure_stages
 from llm_perf_opt.runners.measure_stages import Timing, WantedCall, list_usual_calls, parse_call, render_rows

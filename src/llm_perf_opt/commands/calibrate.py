@@ -75,10 +75,10 @@ def calibrate(
     from llm_perf_opt.data.serialization import to_json, to_yaml
     from llm_perf_opt.errors import RecordError
     from llm_perf_opt.hardware import find_hardware
-    from llm_perf_opt.planning.calibration.judge import find_better_engine
-    from llm_perf_opt.planning.calibration.table import read_measured_calls
-    from llm_perf_opt.planning.calibration.user import CalibrationRequest, serve_in
-    from llm_perf_opt.planning.calibration.user import calibrate as fit
+    from llm_perf_opt.planning.calibrate.judge import find_better_engine
+    from llm_perf_opt.planning.calibrate.table import read_measured_calls
+    from llm_perf_opt.planning.calibrate.user import CalibrationRequest, serve_in
+    from llm_perf_opt.planning.calibrate.user import calibrate as fit
     from llm_perf_opt.planning.time import ENGINES
     from llm_perf_opt.terminal import show_progress
     from llm_perf_opt.visualize.residuals import draw_residuals, find_format
@@ -151,7 +151,7 @@ def _refuse_foreign(path: Path, mark: bytes, name: str) -> None:
 
 
 def _print(calibration: Calibration, better: tuple[Engine, float] | None, out: Path, picture: Path | None) -> None:
-    from llm_perf_opt.planning.calibration.judge import BAD_RESIDUAL, describe_residuals, find_worst_residual
+    from llm_perf_opt.planning.calibrate.judge import BAD_RESIDUAL, describe_residuals, find_worst_residual
     from llm_perf_opt.planning.time.choose import describe_errors
     from llm_perf_opt.terminal import open_table_console, print_lines
     from llm_perf_opt.visualize.calibration_tables import coefficient_table, point_table

@@ -15,7 +15,7 @@ from attrs import frozen
 from llm_perf_opt.arguments import parse_size
 from llm_perf_opt.errors import RecordError
 from llm_perf_opt.exit_codes import print_warning, run_to_end
-from llm_perf_opt.planning.calibration.table import MILLISECONDS, STAGE
+from llm_perf_opt.planning.calibrate.table import MILLISECONDS, STAGE
 from llm_perf_opt.planning.measured.records import STEP
 from llm_perf_opt.terminal import print_lines, track
 from modelmeter.model.registry import DEFAULT, find_beside, find_model

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from llm_perf_opt.planning.calibration.shipped import render_calibrations
+from llm_perf_opt.planning.calibrate.shipped import render_calibrations
 from modelmeter.support.errors import ModelMeterError
 from modelmeter.support.generated_files import write_files
 

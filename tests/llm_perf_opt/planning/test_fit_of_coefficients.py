@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pytest
 from test_call_terms import make_coefficients
 
-from llm_perf_opt.planning.calibration.fit import FitError, FitPoint, fit_coefficients, leave_one_out
-from llm_perf_opt.planning.calibration.shipped import make_calibrations
+from llm_perf_opt.planning.calibrate.fit import FitError, FitPoint, fit_coefficients, leave_one_out
+from llm_perf_opt.planning.calibrate.shipped import make_calibrations
 from llm_perf_opt.planning.time import Coefficients, load_calibration
 from llm_perf_opt.planning.time.records import COEFFICIENTS
 from llm_perf_opt.planning.time.roofline import CallTerms

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llm_perf_opt.errors import RecordError
-from llm_perf_opt.planning.calibration.table import MOST_POINTS, read_measured_calls
+from llm_perf_opt.planning.calibrate.table import MOST_POINTS, read_measured_calls
 from llm_perf_opt.planning.evaluation import ServedModel
 from modelmeter.support.errors import ModelMeterError
 

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from llm_perf_opt.data import rules
 from llm_perf_opt.data.hardware import MemoryClass
 from llm_perf_opt.data.serialization import read_record, to_yaml
-from llm_perf_opt.planning.calibration.fit import (
+from llm_perf_opt.planning.calibrate.fit import (
     Fit,
     FitPoint,
     describe_free,

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from llm_perf_opt.data import HardwareSpec
 from llm_perf_opt.data.hardware import DTYPE_BITS, Float32MatmulPrecision
-from llm_perf_opt.planning.calibration.fit import (
+from llm_perf_opt.planning.calibrate.fit import (
     FitError,
     FitPoint,
     Group,
@@ -20,7 +20,7 @@ from llm_perf_opt.planning.calibration.fit import (
     leave_one_out,
     round_coefficients,
 )
-from llm_perf_opt.planning.calibration.table import MeasuredCall
+from llm_perf_opt.planning.calibrate.table import MeasuredCall
 from llm_perf_opt.planning.evaluation import ServedModel
 from llm_perf_opt.planning.measured.predict import list_call_work
 from llm_perf_opt.planning.time import Calibration, CalibrationPoint, FittedRange, list_calibrations, load_calibration

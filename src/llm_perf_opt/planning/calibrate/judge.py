@@ -7,8 +7,8 @@ from typing import Final
 
 from attrs import evolve
 
-from llm_perf_opt.planning.calibration.fit import FitError
-from llm_perf_opt.planning.calibration.user import CalibrationRequest, calibrate
+from llm_perf_opt.planning.calibrate.fit import FitError
+from llm_perf_opt.planning.calibrate.user import CalibrationRequest, calibrate
 from llm_perf_opt.planning.time import ENGINES, Calibration
 from llm_perf_opt.planning.time.records import Engine
 

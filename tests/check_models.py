@@ -35,7 +35,9 @@ BESIDE_ENCODERS: Final = (
 )  # fmt: skip
 """What is a decoder alone only where its config says so."""
 
-GATED_DELTA_RULES: Final = ("kimi_linear", "olmo_hybrid", "qwen3_5_moe_text", "qwen3_5_text", "qwen3_next")
+GATED_DELTA_RULES: Final = (
+    "bailing_hybrid", "kimi_linear", "olmo_hybrid", "qwen3_5_moe_text", "qwen3_5_text", "qwen3_next",
+)  # fmt: skip
 """What has full attention in each fourth layer only, of which few layers have none."""
 
 _MIXED: Final[Mapping[str, Any]] = {

@@ -28,6 +28,7 @@ from attention_nets import (
 from torch import Tensor
 from torch.nn import functional
 
+from modelmeter.graph.dtypes import default_dtype
 from modelmeter.metrics.cost import Elements
 from modelmeter.metrics.operator_table import EAGER_ATTENTION, EAGER_ATTENTION_REST
 
@@ -79,6 +80,24 @@ def test_a_kernel_reads_what_is_not_copied_yet_and_writes_the_output(body: Body,
     assert kernel.writes == Elements(activation=OUTPUT)
     assert (kernel.tensor_core_flops, kernel.cuda_core_flops) == (PRODUCTS, vector)
     expect_the_same_sums(found, net)
+
+
+def compute_in_float32(net: Net) -> Tensor:
+    scores = net.query.float() @ Copies.forward(net.copies, net.key).float().transpose(2, 3)
+    return net.end(scores.softmax(-1).to(net.query.dtype))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "query"),
+    [(torch.bfloat16, Elements(float32=QUERY)), (torch.float32, Elements(activation=QUERY))],
+)
+def test_keys_that_are_copied_and_then_cast_are_read_before_both(dtype: torch.dtype, query: Elements) -> None:
+    """So the kernel reads as much where a cast runs as where the model computes in that type, and none does."""
+    with default_dtype(dtype):
+        found, net = record(compute_in_float32)
+        (kernel,) = (each for each in found.operators if each.name == EAGER_ATTENTION)
+        assert kernel.reads == query + Elements(activation=KEY + VALUE)
+        expect_the_same_sums(found, net)
 
 
 def keep(net: Net) -> Tensor:

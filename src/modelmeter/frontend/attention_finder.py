@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from modelmeter.frontend.attention_kernel import Kernel, find_kernel
 from modelmeter.frontend.attention_views import Layout, is_same
-from modelmeter.frontend.fused_attention import COPIES, Attention, Given, Held, Source, Spot, begin, go_on
+from modelmeter.frontend.fused_attention import CAST, COPIES, Attention, Given, Held, Source, Spot, begin, go_on
 from modelmeter.metrics.operator_table import ATTENTION, PRODUCTS_OF_BATCHES
 from modelmeter.verify.dispatch import Dispatched, storage_key
 from modelmeter.verify.operators import count_stored
@@ -64,6 +64,8 @@ class AttentionFinder:
                 self._found.append(made.scores)
         elif operator.name in COPIES and len(operator.inputs) == 1:
             made.source = self._find_source(operator, place, known)
+        elif operator.name == CAST:
+            made.source = self._find_source_of_cast(operator, known)
         for tensor in operator.outputs:
             before = self._find(tensor)
             if before is None:
@@ -104,6 +106,15 @@ class AttentionFinder:
             elements=elements if before is None else before.elements,
             is_first=before is None or is_same(before.elements, elements), held=given.held,
         )  # fmt: skip
+
+    def _find_source_of_cast(self, operator: Dispatched, known: list[Held | None]) -> Source | None:
+        """Return where the numbers of a copy come from that is cast: a kernel casts what it has read.
+
+        A cast alone is no copy: where the model computes in float32, it does not run, and what it read is nobody's.
+        """
+        (given,) = self._describe(operator, known)
+        before = None if given.held is None else given.held.source
+        return before if before is not None and before.path == operator.path and given.layout.shows_all() else None
 
     def _describe(self, operator: Dispatched, known: list[Held | None]) -> list[Given]:
         return [

@@ -36,7 +36,9 @@ _MOST: Final = frozenset({"max", "amax"})
 _OF_ROWS: Final = "logsumexp"
 """What a softmax divides by: its kernel has it for each row, and scales the output with it."""
 
-_MOVES_ALONE: Final = frozenset({"clone", "_to_copy"})
+CAST: Final = "_to_copy"
+
+_MOVES_ALONE: Final = frozenset({"clone", CAST})
 
 Spot = tuple[int, object]
 """The place of an operator, and one of the views that it reads."""

@@ -133,7 +133,7 @@ def compile_model(
         typer.Option(
             "--training",
             help="Of a text decoder of transformers: trace its training step too, a forward and the backward of it. It "
-            "takes some seconds more.",
+            "takes as long again, or longer.",
         ),
     ] = False,
 ) -> None:

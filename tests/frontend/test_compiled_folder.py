@@ -149,7 +149,24 @@ def test_a_folder_takes_no_second_model(copy: Path, tmp_path: Path) -> None:
     assert f"the folder holds another model; expected deepseek_ocr_costs or no model; found {PACKAGE}" in registered
     assert f"the folder holds another model; expected another_costs or no model; found {PACKAGE}" in renamed
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
-    assert "written" in run("compile", str(config), "--out", str(copy)), "the same model replaces itself"
+    config.write_text(json.dumps({**CONFIG, "auto_map": {"AutoModel": "evil.Model"}}), encoding="utf-8")
+    printed = run("compile", str(config), "--out", str(copy))
+    assert "written" in printed, "the same model replaces itself"
+    assert "auto_map names code of the model's own, which was not run" in printed
+
+
+def test_a_file_is_no_folder_to_write_to(tmp_path: Path) -> None:
+    """That is said before anything is traced."""
+    file = tmp_path / "pages.csv"
+    file.touch()
+    assert refuse("compile", "llama", "--out", str(file)) == f"{file}: this is not a folder"
+    assert file.read_bytes() == b""
+
+
+def test_sizes_of_the_config_are_arguments_of_what_was_compiled_with_them(folder: Path) -> None:
+    message = refuse("eval", "prefill", "hidden_size=64", "--model", str(folder))
+    assert message.endswith("a folder has sizes of its config as arguments if compile was run with --general")
+    assert "--general" not in refuse("eval", "linear", "in_fetures=64")
 
 
 @pytest.mark.parametrize("name", ["weird/name", "..", "", "-x", "a\nb", "x" * 101])

@@ -229,6 +229,11 @@ def test_a_name_wins_over_a_folder_of_this_name(tmp_path: Path, monkeypatch: pyt
     assert [describe_choice(name) for name in ("./llama", "mine", "qwen3")] == ["", "", ""]
 
 
+def test_a_path_that_is_not_there_is_no_name_of_a_model() -> None:
+    with pytest.raises(ModelMeterError, match=r"^\./missing: there is no such file or folder; name a config\.json"):
+        read_model_config("./missing")
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"model_type": "llama", '])
 def test_a_folder_whose_config_is_no_object_names_the_file(text: str, tmp_path: Path) -> None:
     file = tmp_path / "config.json"

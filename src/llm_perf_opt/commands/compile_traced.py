@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_perf_opt.commands.compile import describe_files
+from llm_perf_opt.exit_codes import print_warning
+from llm_perf_opt.reporting.folder import check_folder
 from modelmeter.frontend.compiled_folder import (
     CHECKS_FILE,
     MANIFEST_FILE,
@@ -135,12 +137,15 @@ def compile_source(
     if name is not None:
         check_name(name)
     path = find_config(source)
-    choice = describe_choice(source)  # before the model that is compiled has this name
-    quantised = False
+    if choice := describe_choice(source):
+        print_warning(choice)  # now, and not after a minute of traces
+    if not check:
+        check_folder(folder)
+    quantised = has_code = False
     if os.path.isfile(path):
         fields = read_fields(path)
         check_fields(fields, path)  # in a moment, and not after seconds of imports
-        quantised = bool(fields.get("quantization_config"))
+        quantised, has_code = bool(fields.get("quantization_config")), bool(fields.get("auto_map"))
     begin("load transformers")
     with (
         collecting_later(),
@@ -172,7 +177,7 @@ def compile_source(
         else:
             refuse_foreign_files(files, folder)
             write_files(files, folder)
-    lines = [describe_files(files, folder, "current" if check else "written"), *filter(None, [choice])]
+    lines = [describe_files(files, folder, "current" if check else "written")]
     if compilation.assumed:
         unsaid = ", ".join(f"{key} = {value}" for key, value in compilation.assumed.items())
         silent = "card" if find_card(source) is not None else "config"
@@ -183,6 +188,11 @@ def compile_source(
         card = compilation.tower
         pages = f"; --page cuts pages as the processor of {card.title} does" if compilation.page_rule else ""
         lines.append(f"it sees as the card {card.name} says, at the sizes of its own config{pages}")
+    if has_code:
+        lines.append(
+            f"auto_map names code of the model's own, which was not run: these are the modules of transformers for "
+            f"{compilation.traced.model_type}"
+        )
     if quantised:
         lines.append(
             "quantization_config is not read: the modules are those without it, and weights take weight_bits each, "

@@ -21,6 +21,7 @@ from llm_perf_opt.evaluators import (
     is_general,
     list_defaults,
     list_stages,
+    list_whole,
     load_costs,
     take_arguments,
 )
@@ -28,6 +29,7 @@ from llm_perf_opt.lengths import NOTES, list_length_notes
 from llm_perf_opt.terminal import format_integer, format_quantity, make_table, unit_of
 from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import WorkloadError
+from modelmeter.support.suggestions import UnknownNameError
 
 
 @frozen(kw_only=True)
@@ -112,7 +114,12 @@ def evaluate(
     lists = _parse_contexts(assignments) if CONTEXTS in defaults else {}
     single = (each for each in assignments if not each.startswith(f"{CONTEXTS}=")) if lists else assignments
     known = list_defaults(name, model, general=True)
-    given = parse_arguments(single, defaults, f"argument of {name}", aliases=known)
+    try:
+        given = parse_arguments(single, defaults, f"argument of {name}", aliases=known)
+    except UnknownNameError as error:
+        if name in list_whole(model) and known.keys() == list_defaults(name, model).keys():
+            error.add_remedy("a folder has sizes of its config as arguments if compile was run with --general")
+        raise
     given |= (views or PageViews()).find_sizes(name, given, defaults, model=model)
     try:
         results = {

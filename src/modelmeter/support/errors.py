@@ -39,9 +39,17 @@ class ModelMeterError(Exception):
         if self.place.split(":")[0] != model:
             self.name_place(model)
 
+    def add_remedy(self, remedy: str) -> None:
+        """Say what else the reader can do."""
+        self.remedy = f"{self.remedy}; {remedy}" if self.remedy else remedy
+        self._describe()
+
     def name_place(self, place: str) -> None:
         """Say first where it is, as the row of a file."""
         self.place = f"{place}: {self.place}" if self.place else place
+        self._describe()
+
+    def _describe(self) -> None:
         self.args = (
             describe_problem(
                 self.problem, place=self.place, expected=self.expected, found=self.found, remedy=self.remedy

@@ -73,6 +73,12 @@ def read_model_config(source: str | os.PathLike[str] | Mapping[str, Any], *, nam
         chosen = name or _find_name(fields) or Path(path).resolve().parent.name
         return make_config(fields, chosen, place=path, is_whole=True)
     model_type = path
+    if os.sep in path and path not in CARDS:
+        raise ArchitectureError(
+            "there is no such file or folder",
+            place=path,
+            remedy="name a config.json, the folder of one, or a model type",
+        )
     if model_type not in CONFIG_MAPPING:
         names = sorted({*list_models(), *CARDS, *COMPILED_TYPES})
         raise unknown_name("model", model_type, names, meant=_find_near(model_type, names))

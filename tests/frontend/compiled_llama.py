@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from typer.testing import CliRunner
@@ -54,3 +58,16 @@ def refuse(*arguments: str) -> str:
     result = CliRunner().invoke(app, arguments)
     assert isinstance(result.exception, ModelMeterError), result.output
     return str(result.exception)
+
+
+@contextmanager
+def open_compiled(config: dict[str, Any], name: str, package: str, folder: Path) -> Iterator[str]:
+    """Compile a config into a folder that is a model while the context is open; yields what the command printed."""
+    file = folder / "config.json"
+    file.write_text(json.dumps(config), encoding="utf-8")
+    said = run("compile", str(file), "--name", name, "--out", str(folder / "out"), "--target", "python")
+    from modelmeter.frontend.compiled_folder import open_folder
+
+    open_folder(folder / "out")
+    yield said
+    forget(name, package)

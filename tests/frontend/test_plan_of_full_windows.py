@@ -5,12 +5,11 @@ What is expected is arithmetic: 2 layers, 15 heads of 14 channels that share 5 o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from compiled_llama import forget, run
+from compiled_llama import open_compiled
 
 from llm_perf_opt.evaluators import load_costs
 from llm_perf_opt.planning.evaluation import ServedModel
@@ -27,15 +26,8 @@ SEQUENCES = 3
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedModel]:
     pytest.importorskip("transformers")
-    folder = tmp_path_factory.mktemp("full")
-    config = folder / "config.json"
-    config.write_text(json.dumps(CONFIG), encoding="utf-8")
-    run("compile", str(config), "--name", NAME, "--out", str(folder / "out"), "--target", "python")
-    from modelmeter.frontend.compiled_folder import open_folder
-
-    open_folder(folder / "out")
-    yield ServedModel(model=NAME, bits={"weight_bits": 16, "activation_bits": 16, "kv_bits": 8})
-    forget(NAME, PACKAGE)
+    with open_compiled(CONFIG, NAME, PACKAGE, tmp_path_factory.mktemp("full")):
+        yield ServedModel(model=NAME, bits={"weight_bits": 16, "activation_bits": 16, "kv_bits": 8})
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,11 @@ What is expected is arithmetic: 2 layers, 6 heads of 10 channels that share 2 of
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from compiled_llama import forget, run
+from compiled_llama import open_compiled
 
 from llm_perf_opt.evaluators import load_costs
 from llm_perf_opt.planning.evaluation import ServedModel
@@ -31,15 +30,8 @@ SINKS = 2 * 6
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     pytest.importorskip("transformers")
-    folder = tmp_path_factory.mktemp("sinks")
-    config = folder / "config.json"
-    config.write_text(json.dumps(CONFIG), encoding="utf-8")
-    said = run("compile", str(config), "--name", NAME, "--out", str(folder / "out"), "--target", "python")
-    from modelmeter.frontend.compiled_folder import open_folder
-
-    open_folder(folder / "out")
-    yield said
-    forget(NAME, PACKAGE)
+    with open_compiled(CONFIG, NAME, PACKAGE, tmp_path_factory.mktemp("sinks")) as said:
+        yield said
 
 
 @pytest.fixture

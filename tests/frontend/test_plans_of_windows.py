@@ -5,7 +5,6 @@ What is expected adds up what the evaluators say of one step at a time, each at 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from compiled_llama import forget, run
+from compiled_llama import open_compiled
 
 from llm_perf_opt.evaluators import load_costs
 from llm_perf_opt.hardware import find_hardware
@@ -50,15 +49,8 @@ REQUESTS = {(5, 3): 2, (5, 90): 3, (7, 31): 1, (29, 12): 5, (41, 2): 1, (41, 68)
 @pytest.fixture(scope="module")
 def costs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     pytest.importorskip("transformers")
-    folder = tmp_path_factory.mktemp("windows")
-    config = folder / "config.json"
-    config.write_text(json.dumps(CONFIG), encoding="utf-8")
-    run("compile", str(config), "--name", NAME, "--out", str(folder / "out"), "--target", "python")
-    from modelmeter.frontend.compiled_folder import open_folder
-
-    open_folder(folder / "out")
-    yield load_costs(NAME)
-    forget(NAME, PACKAGE)
+    with open_compiled(CONFIG, NAME, PACKAGE, tmp_path_factory.mktemp("windows")):
+        yield load_costs(NAME)
 
 
 @pytest.fixture

@@ -166,15 +166,16 @@ def open_models(names: Sequence[str], begin: Callable[[str], None]) -> Iterator[
 def _unknown_model(name: str, known: Iterable[str], cards: Iterable[Card]) -> UnknownNameError:
     """Return the error for a name that is none: models that see pages, and those whose request is refused apart."""
     from modelmeter.model.registry import find_beside
-    from modelmeter.support.suggestions import UnknownNameError, unknown_name
+    from modelmeter.support.suggestions import unknown_name
 
     seeing = [each for each in known if find_beside(each, "page_views", "PAGE_VIEWS") is not None]
     towers = [card for card in cards if card.tower is not None]
     refused = [card.name for card in towers if card.refused]
     names = sorted({*seeing, *(card.name for card in towers if not card.refused)})
     error = unknown_name("model that sees pages", name, names, refused)
-    apart = "".join(f"; {each} has a card, but no request" for each in refused)
-    return UnknownNameError(error.problem, found=name, remedy=f"{error.remedy}{apart}")
+    for each in refused:
+        error.add_remedy(f"{each} has a card, but no request")
+    return error
 
 
 def _compile(name: str, scratch: str, begin: Callable[[str], None]) -> Path:

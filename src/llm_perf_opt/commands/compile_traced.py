@@ -180,14 +180,14 @@ def compile_source(
     lines = [describe_files(files, folder, "current" if check else "written")]
     if compilation.assumed:
         unsaid = ", ".join(f"{key} = {value}" for key, value in compilation.assumed.items())
-        silent = "card" if find_card(source) is not None else "config"
+        silent = "config" if card is None else "card"
         lines.append(
             f"the {silent} does not say, so that the defaults of {compilation.traced.model_type} hold: {unsaid}"
         )
     if compilation.tower is not None and compilation.tower.title != compilation.traced.title:
-        card = compilation.tower
-        pages = f"; --page cuts pages as the processor of {card.title} does" if compilation.page_rule else ""
-        lines.append(f"it sees as the card {card.name} says, at the sizes of its own config{pages}")
+        seen = compilation.tower
+        pages = f"; --page cuts pages as the processor of {seen.title} does" if compilation.page_rule else ""
+        lines.append(f"it sees as the card {seen.name} says, at the sizes of its own config{pages}")
     if has_code:
         lines.append(
             f"auto_map names code of the model's own, which was not run: these are the modules of transformers for "

@@ -62,10 +62,8 @@ class AttentionFinder:
             made.scores = begin(operator, place, self._describe(operator, known))
             if made.scores is not None:
                 self._found.append(made.scores)
-        elif operator.name in COPIES and len(operator.inputs) == 1:
+        elif (operator.name in COPIES or operator.name == CAST) and len(operator.inputs) == 1:
             made.source = self._find_source(operator, place, known)
-        elif operator.name == CAST:
-            made.source = self._find_source_of_cast(operator, known)
         for tensor in operator.outputs:
             before = self._find(tensor)
             if before is None:
@@ -94,27 +92,24 @@ class AttentionFinder:
             self.kernels.append(kernel)
             self._taken.update(kernel.moved)
 
-    def _find_source(self, operator: Dispatched, place: int, known: list[Held | None]) -> Source:
-        """Return where the numbers of a copy come from, at the first of several copies one after the other."""
+    def _find_source(self, operator: Dispatched, place: int, known: list[Held | None]) -> Source | None:
+        """Return where the numbers of a copy come from, at the first of several copies one after the other.
+
+        A kernel casts what it has read, so that a copy that is cast is one still. A cast alone is none: where the model
+        computes in float32, it does not run, and what it read is nobody's.
+        """
         (given,) = self._describe(operator, known)
-        before = None if given.held is None else given.held.source
+        before = given.source
         if before is not None and before.path == operator.path and given.layout.shows_all():
             return before
+        if operator.name == CAST:
+            return None
         elements = given.layout.count_stored()
         return Source(
             spot=given.names(place), path=operator.path, read=given.read,
             elements=elements if before is None else before.elements,
             is_first=before is None or is_same(before.elements, elements), held=given.held,
         )  # fmt: skip
-
-    def _find_source_of_cast(self, operator: Dispatched, known: list[Held | None]) -> Source | None:
-        """Return where the numbers of a copy come from that is cast: a kernel casts what it has read.
-
-        A cast alone is no copy: where the model computes in float32, it does not run, and what it read is nobody's.
-        """
-        (given,) = self._describe(operator, known)
-        before = None if given.held is None else given.held.source
-        return before if before is not None and before.path == operator.path and given.layout.shows_all() else None
 
     def _describe(self, operator: Dispatched, known: list[Held | None]) -> list[Given]:
         return [

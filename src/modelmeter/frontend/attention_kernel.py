@@ -79,7 +79,7 @@ def find_kernel(place: int, path: str, given: Sequence[Given], taken: Collection
 
 def _find_shared(given: Given, path: str) -> Source | None:
     """Return where keys or values come from that the module of the attention copied to more heads, if it is so."""
-    source = None if given.held is None else given.held.source
+    source = given.source
     if source is None or source.path != path or not source.is_first or not given.layout.shows_all():
         return None
     return None if is_same(source.elements, given.layout.elements) else source

@@ -126,6 +126,11 @@ class Given:
         """Whether it hangs on data or on parameters, and not on sizes and constants alone."""
         return self.held is None or self.held.is_data or self.is_weight
 
+    @property
+    def source(self) -> Source | None:
+        """Where its numbers come from, if they are a copy."""
+        return None if self.held is None else self.held.source
+
     def names(self, place: int) -> Spot:
         """Return it as what the operator in a place reads."""
         return place, (self.memory, self.layout)
@@ -226,7 +231,7 @@ def _add_mask(found: Attention, others: Iterable[Given], place: int) -> None:
 
 def _add_source(found: Attention, given: Given, place: int, path: str) -> bool:
     """Read queries, keys or values where they are not copied yet; False if another module copies them to more."""
-    source = None if given.held is None else given.held.source
+    source = given.source
     if source is None:
         found.moved[given.names(place)] = given.read
         return True

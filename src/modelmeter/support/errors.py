@@ -32,7 +32,8 @@ class ModelMeterError(Exception):
         self.expected = expected
         self.found = found
         self.remedy = remedy
-        super().__init__(describe_problem(problem, place=place, expected=expected, found=found, remedy=remedy))
+        super().__init__()
+        self._describe()
 
     def name_model(self, model: str) -> None:
         """Say first which model it is of, where several are asked; nothing, if the place says so already."""

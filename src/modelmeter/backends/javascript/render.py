@@ -234,16 +234,13 @@ class _Templates:
         """Return a rendered template; programs need some functions of the runtime."""
         texts = [*values.get("programs", {}).values(), *(step["text"] for step in values.get("steps", []))]
         lines = "\n".join([*(line for text in texts for line in text.lines), *(values.get("layers", {}).values())])
-        return (
-            _open_templates()
-            .get_template(template)
-            .render(
-                header=_header(f"templates/{template}"),
-                package=self._package,
-                spec=self._package.spec,
-                imports=[name for name in _HELPERS if re.search(rf"\b{name}\(", lines)],
-                **values,
-            )
+        opened = _open_templates().get_template(template)
+        return opened.render(
+            header=_header(f"templates/{template}"),
+            package=self._package,
+            spec=self._package.spec,
+            imports=[name for name in _HELPERS if re.search(rf"\b{name}\(", lines)],
+            **values,
         )
 
 

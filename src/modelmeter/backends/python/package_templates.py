@@ -51,16 +51,13 @@ class PackageTemplates:
 
     def render(self, template: str, **values: object) -> str:
         """Return a rendered template."""
-        return (
-            _open_templates()
-            .get_template(template)
-            .render(
-                template=f"templates/{template}",
-                spec=self._spec,
-                stages=[(name, self._spec.stage_words[name]) for name in self._stages],
-                pairs=self._spec.pairs,
-                **values,
-            )
+        opened = _open_templates().get_template(template)
+        return opened.render(
+            template=f"templates/{template}",
+            spec=self._spec,
+            stages=[(name, self._spec.stage_words[name]) for name in self._stages],
+            pairs=self._spec.pairs,
+            **values,
         )
 
     @staticmethod

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +24,7 @@ from modelmeter.model.registry import DEFAULT, list_models
 from modelmeter.support.errors import ModelMeterError
 from modelmeter.support.extras import INSTALL_TRANSFORMERS, explain_missing_extra
 from modelmeter.support.files import explain_failure
+from modelmeter.support.garbage import without_collection
 from modelmeter.support.generated_files import GRAPH_FILE, check_files, refuse_foreign_files, write_files
 from modelmeter.support.suggestions import unknown_name
 
@@ -110,6 +109,7 @@ def name_family(source: str | None, model: str, config: Path | None) -> tuple[st
     return model, Path(find_config(source))
 
 
+@without_collection()  # torch, transformers and sympy make a million objects that stay to the end
 def compile_source(
     source: str,
     folder: Path | None,
@@ -147,10 +147,7 @@ def compile_source(
         check_fields(fields, path)  # in a moment, and not after seconds of imports
         quantised, has_code = bool(fields.get("quantization_config")), bool(fields.get("auto_map"))
     begin("load transformers")
-    with (
-        collecting_later(),
-        explain_missing_extra("tracing any model", "torch, torchinfo and transformers", remedy=INSTALL_TRANSFORMERS),
-    ):
+    with explain_missing_extra("tracing any model", "torch, torchinfo and transformers", remedy=INSTALL_TRANSFORMERS):
         from modelmeter.frontend.cards.shipped import find_card
         from modelmeter.frontend.configs.config import read_model_config
         from modelmeter.frontend.definition import name_package
@@ -208,23 +205,6 @@ def compile_source(
     if compilation.traced.training_refused:
         lines.append(f"no training step: {compilation.traced.training_refused}")
     return "\n".join(lines)
-
-
-@contextmanager
-def collecting_later() -> Iterator[None]:
-    """Let the collector of cycles rest while modules are loaded, and never look at what they hold.
-
-    torch, transformers and sympy make a million objects that stay to the end; to look for cycles among them again and
-    again takes a tenth of the time of a command.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if was_enabled:
-            gc.enable()
 
 
 def list_files(compilation: TracedCompilation, targets: Collection[str] | None = None) -> dict[str, str]:

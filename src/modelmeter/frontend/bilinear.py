@@ -32,23 +32,26 @@ class Bilinear:
 
 
 def fit_sums(values: Sequence[int], grid: Sequence[tuple[int, int]], place: str) -> Bilinear:
-    """Return the formula with these values at the four points of a grid of tokens and distinct experts.
+    """Return the formula with these values at four points of tokens and distinct experts.
+
+    The first two points are of one number of experts and the others of one, which may be the same.
 
     Raises
     ------
     CountError
         If none with whole coefficients has them; it names the ``place``.
     """
-    (few, least), (many, _), (_, most), _ = grid
+    (few, least), (many, _), (few_of_most, most), (many_of_most, _) = grid
     first, second, third, fourth = values
-    tokens = _divide(second - first, many - few, place)
+    of_least = _divide(second - first, many - few, place)
     if most == least:
-        return Bilinear(constant=first - tokens * few, tokens=tokens, experts=0, both=0)
-    both = _divide(fourth - third - second + first, (many - few) * (most - least), place)
-    tokens -= both * least
-    experts = _divide(third - first, most - least, place) - both * few
+        return Bilinear(constant=first - of_least * few, tokens=of_least, experts=0, both=0)
+    of_most = _divide(fourth - third, many_of_most - few_of_most, place)
+    both = _divide(of_most - of_least, most - least, place)
+    without_tokens = first - of_least * few
+    experts = _divide(third - of_most * few_of_most - without_tokens, most - least, place)
     return Bilinear(
-        constant=first - tokens * few - experts * least - both * few * least, tokens=tokens, experts=experts, both=both
+        constant=without_tokens - experts * least, tokens=of_least - both * least, experts=experts, both=both
     )
 
 

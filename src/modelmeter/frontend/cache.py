@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from inspect import signature
+from itertools import chain
+from operator import attrgetter
 from typing import Any, Final
 
 import torch
@@ -39,6 +41,7 @@ class CachedShape:
 
 
 _WITHOUT_STATES: Final = frozenset({InPlaceLayer, InPlaceWindow, InPlaceReference})
+_get_kept: Final = attrgetter("kept")
 
 
 def name_cache(model: nn.Module) -> str:
@@ -80,8 +83,10 @@ def _replace(layer: Any) -> Any:
 
 def list_tensors(cache: DynamicCache) -> list[Tensor]:
     """Return the tensors that hold keys and values now, as far as they are kept."""
+    if _WITHOUT_STATES.issuperset(map(type, cache.layers)):  # at every operator, so that it may take no time
+        return list(chain.from_iterable(map(_get_kept, cache.layers)))
     found: list[Tensor] = []
-    for layer in cache.layers:  # all of them at every operator: so nothing is looked for that a type never has
+    for layer in cache.layers:
         found += getattr(layer, "kept", ())
         if type(layer) not in _WITHOUT_STATES:
             found += list_states(layer)

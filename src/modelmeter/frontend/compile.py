@@ -214,14 +214,14 @@ def _check(
     begin: Begin,
     card: Card | None,
 ) -> list[Checked]:
-    """Count models of the traced depth at all points, the whole model at one, and one that computes in float32."""
+    """Count the whole model at one point, models of the traced depth at the others, and at one also in float32."""
     if not points:
         return []
-    chosen = _choose_points(read, traced, points, card)
+    *others, last = _choose_points(read, traced, points, card)
     return [
-        *_check_points(depth, build_shallow(depth), traced, compiled, chosen, begin, card),
-        *_check_points(depth, build_shallow(depth, torch.float32), traced, compiled, chosen[-1:], begin, card),
-        *_check_points(depth, depth.whole, traced, compiled, chosen[-1:], begin, card),
+        *_check_points(depth, build_shallow(depth), traced, compiled, others, begin, card),
+        *_check_points(depth, build_shallow(depth, torch.float32), traced, compiled, [last], begin, card),
+        *_check_points(depth, depth.whole, traced, compiled, [last], begin, card),
     ]
 
 

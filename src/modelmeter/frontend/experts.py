@@ -173,10 +173,14 @@ def _learn(module: nn.Module, call: _Call, *, points: int) -> ExpertCosts:
         chosen = torch.arange(tokens * per_token).reshape(tokens, per_token) % distinct
         return _run_loop(module, call, chosen)
 
-    least = max(per_token, min(2, experts - 1))
-    most = min(experts, least + 1)
-    grid = [(5, least), (7, least), (5, most), (7, most)]
-    counts = [_sum_up(count(*point)) for point in grid]
+    shares = _list_even_shares(experts, per_token)
+    even = [count(*point) for point in shares]
+    if len(shares) == 4:
+        grid, counts = shares, [_sum_up(counted) for counted in even]
+    else:  # tokens choose all experts, or both of two
+        least = max(per_token, min(2, experts - 1))
+        grid = [(tokens, distinct) for distinct in (least, experts) for tokens in (5, 7)]
+        counts = [_sum_up(count(*point)) for point in grid]
     owners = {key[0]: None for counted in counts for key in counted}
     keys = {key: None for counted in counts for key in counted}
     formulas = {key: fit_sums([counted.get(key, 0) for counted in counts], grid, place) for key in keys}
@@ -201,7 +205,7 @@ def _learn(module: nn.Module, call: _Call, *, points: int) -> ExpertCosts:
             (owner[0], {part: formula for (held, part), formula in formulas.items() if held == owner})
             for owner in owners
         ),
-        alive=_learn_alive(count, experts, per_token, place) if points else (),
+        alive=_learn_alive(even, [distinct for _, distinct in shares[::2]], per_token, place) if points else (),
         points=points,
     )
 
@@ -238,13 +242,18 @@ def _sum_up(forward: TracedForward) -> Sums:
     return sums
 
 
+def _list_even_shares(experts: int, per_token: int) -> list[tuple[int, int]]:
+    """Return tokens and distinct experts that have even shares of them, for one or two numbers of experts."""
+    few = min(max(per_token, 2), experts)
+    return [
+        (tokens, number) for number in dict.fromkeys((few, min(few + 1, experts))) for tokens in (number, 2 * number)
+    ]
+
+
 def _learn_alive(
-    count: Callable[[int, int], TracedForward], experts: int, per_token: int, where: str
+    seen: Sequence[TracedForward], distinct: Sequence[int], per_token: int, where: str
 ) -> tuple[dict[str, Bilinear], ...]:
     """Return what is alive inside beside each operator of the first turns of the loop, of even shares."""
-    few = min(max(per_token, 2), experts)
-    distinct = [few] if few == experts else [few, min(2 * few, experts)]
-    seen = [count(tokens, number) for number in distinct for tokens in (number, 2 * number)]
     alive = [list_alive(forward) for forward in seen]
     names = [[traced.operator.name for traced in forward.operators] for forward in seen]
     length = next(

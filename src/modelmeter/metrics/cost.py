@@ -67,8 +67,10 @@ class Elements:
         return cls(**{kind: add_sizes(map(attrgetter(kind), listed)) for kind in KINDS})
 
     def convert(self, change: Callable[[Any], Size]) -> Elements:
-        """Return elements of which each number is what ``change`` makes of it."""
-        return Elements(**{kind: change(getattr(self, kind)) for kind in KINDS})
+        """Return elements of which each number is what ``change`` makes of it; 0, as most are, stays."""
+        return Elements(
+            **{kind: change(size) for kind in KINDS if type(size := getattr(self, kind)) is not int or size}
+        )
 
     def scale(self, factor: Size) -> Elements:
         """Return these elements, ``factor`` times."""
@@ -81,16 +83,14 @@ class Elements:
 
     def to_bits(self, precision: Precision) -> Size:
         """Return the bits of these elements."""
-        bits = (
-            multiply_size(precision.activation_bits, self.activation),
-            multiply_size(precision.weight_bits, self.weight),
-            multiply_size(precision.kv_bits, self.kv),
-            multiply_size(INDEX_BITS, self.index),
-            multiply_size(FLOAT32_BITS, self.float32),
-            multiply_size(8, self.byte),
-            multiply_size(FLOAT32_BITS, self.state),
+        widths = (
+            (precision.activation_bits, self.activation), (precision.weight_bits, self.weight),
+            (precision.kv_bits, self.kv), (INDEX_BITS, self.index), (FLOAT32_BITS, self.float32), (8, self.byte),
+            (FLOAT32_BITS, self.state),
+        )  # fmt: skip
+        return precision.substitute(
+            add_sizes(multiply_size(bits, size) for bits, size in widths if type(size) is not int or size)
         )
-        return precision.substitute(add_sizes(bits))
 
     def to_bytes(self, precision: Precision) -> Size:
         """Return the bytes of these elements: an exact rational before the final rounding up."""

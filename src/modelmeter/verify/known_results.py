@@ -227,7 +227,7 @@ def _describe(argument: Any, devices: set[str]) -> Any:
     if isinstance(argument, Tensor):
         return _describe_tensor(argument, devices)
     if isinstance(argument, _SYMBOLIC):
-        return type(argument), argument.node.expr
+        return type(argument), argument.node._expr
     if isinstance(argument, list | tuple):
         return tuple(_describe(each, devices) for each in argument)
     raise _UnknownError
@@ -245,8 +245,8 @@ def _describe_tensor(tensor: Tensor, devices: set[str]) -> Any:
 
 
 def name_size(size: Any) -> Any:
-    """Return the formula of a size: a symbolic size has no hash."""
-    return size.node.expr if isinstance(size, torch.SymInt) else size
+    """Return the formula of a size, as it was made: a symbolic size has no hash."""
+    return size.node._expr if isinstance(size, torch.SymInt) else size
 
 
 @cache

@@ -30,7 +30,7 @@ def _do_once(operate: Operate) -> Operate:
     known: dict[object, SymNode] = {}
 
     def operate_once(one: SymNode, other: SymNode) -> SymNode:
-        key = one.expr, other.expr, one.pytype, other.pytype
+        key = one._expr, other._expr, one.pytype, other.pytype  # as they were made, which is known without a search
         found = known.get(key)
         if found is None:
             found = known[key] = operate(one, other)

@@ -17,6 +17,7 @@ from attrs import evolve, frozen
 from torch import nn
 from torch._dispatch.python import enable_python_dispatcher
 from torch._dynamo.source import ConstantSource
+from torch._guards import SLoc
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
@@ -208,10 +209,17 @@ def _trace(
     )  # fmt: skip
 
 
+class _Environment(ShapeEnv):
+    """Keeps no lines of code beside its guards: nothing reads them, and to find them torch loads its compiler."""
+
+    def _get_stack_summary(self, is_debug: bool = False, framework_loc: str | None = None) -> tuple[SLoc, str]:
+        return SLoc(framework_loc, None), ""
+
+
 @contextmanager
 def symbolic_mode(dtype: torch.dtype) -> Iterator[ShapeEnv]:
     """Make new tensors fake ones on the meta device, of ``dtype``, with sizes that may be symbols."""
-    environment = ShapeEnv()
+    environment = _Environment()
     mode = FakeTensorMode(shape_env=environment, allow_non_fake_inputs=True)
     mode.cache_enabled = False  # keeping results by symbolic shape takes longer than computing them
     # Only with the Python dispatcher do padding and resizing keep symbols; their C++ code takes the example.

@@ -25,7 +25,7 @@ from llm_perf_opt.commands import (
 )
 from llm_perf_opt.commands.model_option import GraphOption, ModelOption
 from llm_perf_opt.exit_codes import print_error, print_warning, run_process, run_to_end
-from modelmeter.model.registry import DEFAULT, find_package, list_models
+from modelmeter.model.registry import DEFAULT, list_models
 
 app = typer.Typer(
     name="modelmeter",
@@ -154,25 +154,11 @@ def compile_model(
             return
         compile_traced.refuse_general(general, training)
         model, config = compile_traced.name_family(source, model, config)
-        from llm_perf_opt.commands.compile import ACCURACY_FILE, FOLDER, IDS_FILE, compile_files, describe_files, save
-        from llm_perf_opt.commands.verify import EVIDENCE_FILE
-        from modelmeter.frontend.compiled_folder import refuse_other_models
+        from llm_perf_opt.commands.compile import choose_folder, compile_files, describe_files, save
         from modelmeter.support.generated_files import StaleError, check_files
 
-        folder = FOLDER if out is None else out
-        if not check:
-            refuse_other_models(folder, find_package(model))
-        compilation = compile_files(
-            config,
-            graph,
-            begin,
-            name=name,
-            model=model,
-            evidence_file=folder / EVIDENCE_FILE,
-            accuracy_file=folder / ACCURACY_FILE,
-            ids_file=folder / IDS_FILE,
-            targets=target,
-        )
+        folder = choose_folder(out, model, check=check)
+        compilation = compile_files(config, graph, begin, folder, name=name, model=model, targets=target)
         begin("compare the files" if check else "write the files")
         try:
             if check:

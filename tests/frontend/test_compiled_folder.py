@@ -159,7 +159,10 @@ def test_a_file_is_no_folder_to_write_to(tmp_path: Path) -> None:
     """That is said before anything is traced."""
     file = tmp_path / "pages.csv"
     file.touch()
-    assert refuse("compile", "llama", "--out", str(file)) == f"{file}: this is not a folder"
+    assert (
+        refuse("compile", "llama", "--out", str(file))
+        == f"{file}: this is not a folder; name another place for the files"
+    )
     assert file.read_bytes() == b""
 
 

@@ -107,14 +107,34 @@ class TestBadInput:
         assert "\x1b" not in result.err
         assert not (tmp_path / "out").exists()
 
-    @pytest.mark.usefixtures("emitted")
-    @pytest.mark.parametrize("out", ["file", "file/below", "/proc/modelmeter"])
-    def test_output_folder(self, run: Run, tmp_path: Path, out: str) -> None:
-        """A file, a path below it, and a folder in which not even root can write."""
+    @pytest.mark.parametrize("model", [(), ("deepseek-ocr",)])
+    @pytest.mark.parametrize(
+        ("out", "words"),
+        [
+            ("file", "file: this is not a folder"),
+            ("file/below", "cannot be written; found Not a directory"),
+            ("link", "file: this is not a folder"),
+            ("/proc/modelmeter", "cannot be written"),
+        ],
+    )
+    def test_output_folder(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: tuple[str, ...], out: str, words: str
+    ) -> None:
+        """A file, a path below it, a link to it, and a folder in which not even root can write: before any work."""
         (tmp_path / "file").write_text("mine", encoding="utf-8")
-        result = run("compile", "--graph", GRAPH, "--out", tmp_path / out)
-        assert_refused(result, out.rpartition("/")[2], "cannot be written")
-        assert list_files(tmp_path) == {"file": b"mine"}
+        (tmp_path / "link").symlink_to(tmp_path / "file")
+        monkeypatch.setattr("llm_perf_opt.commands.compile.read_model", None)  # the first step of a compilation
+        assert_refused(run("compile", *model, "--graph", GRAPH, "--out", tmp_path / out), words)
+        assert list_files(tmp_path) == {"file": b"mine", "link": b"mine"}
+
+    @pytest.mark.usefixtures("emitted")
+    def test_output_folder_may_be_a_link(self, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "there").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "there")
+        result = run("compile", "--graph", GRAPH, "--out", tmp_path / "link")
+        assert result.code == 0, result.err
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "there" / "deepseek_ocr_costs" / "module_graph.json").is_file()
 
     @pytest.mark.usefixtures("emitted")
     def test_saved_graph(self, run: Run, tmp_path: Path) -> None:

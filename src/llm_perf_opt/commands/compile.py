@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -11,10 +12,13 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from llm_perf_opt.commands.sources import read_model
+from llm_perf_opt.commands.verify import EVIDENCE_FILE
+from llm_perf_opt.reporting.folder import check_folder
 from modelmeter.analysis.evidence import Evidence
 from modelmeter.compiler import DATA, compile_model, emit_files, list_targets
+from modelmeter.frontend.compiled_folder import refuse_other_models
 from modelmeter.graph.module_graph import ModuleGraph
-from modelmeter.model.registry import DEFAULT, find_model
+from modelmeter.model.registry import DEFAULT, find_model, find_package
 from modelmeter.publishing.data.id_registry import IdRegistry
 from modelmeter.support.errors import OutputError
 from modelmeter.support.extras import INSTALL_TRACE, explain_missing_extra
@@ -47,16 +51,42 @@ class Compilation:
     warnings: tuple[str, ...]
 
 
+def choose_folder(out: Path | None, model: str, *, check: bool) -> Path:
+    """Return where the files of a registered model go, or are; where nobody says, that is :data:`FOLDER`.
+
+    Raises
+    ------
+    OutputError
+        If it is to be written, and is no folder or takes no files: before anything is compiled.
+    FolderError
+        If it is to be written, and holds another model.
+    """
+    folder = FOLDER if out is None else out
+    if not check:
+        refuse_folder(folder)
+        refuse_other_models(folder, find_package(model))
+    return folder
+
+
+def refuse_folder(folder: Path) -> None:
+    """Refuse a place where the files of a compilation cannot go; they follow a link to where it leads.
+
+    Raises
+    ------
+    OutputError
+        If it is no folder, or takes no files.
+    """
+    check_folder(os.path.realpath(folder))
+
+
 def compile_files(
     config: Path | None,
     graph_file: Path | None,
     begin: Callable[[str], None],
+    folder: Path,
     *,
     name: str | None = None,
     model: str = DEFAULT,
-    evidence_file: Path | None = None,
-    accuracy_file: Path | None = None,
-    ids_file: Path | None = None,
     targets: Collection[str] | None = None,
 ) -> Compilation:
     """Compile a model, without writing anything.
@@ -67,16 +97,14 @@ def compile_files(
         The config of a checkpoint, and a saved module graph. Both may be left out; if both are given they must agree.
     begin
         Is called with the name of each step as it begins.
+    folder
+        Where the files will go. What is there already is read: the evidence that ``modelmeter verify --full`` wrote,
+        which the pages carry; a page about other counters, to which the index of the published model links; and the ids
+        that were published before, which stay.
     name
         What the model is called; without it the config says so.
     model
         The family, by its name in the registry.
-    evidence_file
-        What ``modelmeter verify --full`` wrote, if it did: the pages carry it.
-    accuracy_file
-        The page about other counters, if there is one: the index links to it. It is of the published model only.
-    ids_file
-        The ids that were published before, if there are any: they stay.
     targets
         What is compiled, of the names in :func:`modelmeter.compiler.list_targets`; all of it where nothing is given.
 
@@ -88,7 +116,7 @@ def compile_files(
     chosen = list_targets() if targets is None else tuple(targets)
     for unknown in sorted({*chosen}.difference(list_targets())):
         raise unknown_name("target", unknown, list_targets())
-    ids = IdRegistry.read(ids_file) if ids_file and DATA in chosen else IdRegistry()
+    ids = IdRegistry.read(folder / IDS_FILE) if DATA in chosen else IdRegistry()
     graph = ModuleGraph.read(graph_file) if graph_file else None
     source = read_model(config, graph, name=name, model=model)
     architecture = source.architecture
@@ -99,10 +127,8 @@ def compile_files(
     begin("bind the layers and add up")
     compiled = compile_model(architecture, graph, name=source.name)
     begin("emit the evaluators and the pages")
-    evidence = Evidence.read(evidence_file) if evidence_file else None
-    has_accuracy = (
-        accuracy_file is not None and accuracy_file.is_file() and architecture == definition.make_architecture()
-    )
+    evidence = Evidence.read(folder / EVIDENCE_FILE)
+    has_accuracy = (folder / ACCURACY_FILE).is_file() and architecture == definition.make_architecture()
     files = emit_files(compiled, evidence, has_accuracy=has_accuracy, ids=ids, targets=chosen)
     if PYTHON in chosen:
         files[f"{definition.package}/{GRAPH_FILE}"] = graph.to_json()

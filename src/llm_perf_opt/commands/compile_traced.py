@@ -8,9 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_perf_opt.commands.compile import describe_files
+from llm_perf_opt.commands.compile import describe_files, refuse_folder
 from llm_perf_opt.exit_codes import print_warning
-from llm_perf_opt.reporting.folder import check_folder
 from modelmeter.frontend.compiled_folder import (
     CHECKS_FILE,
     MANIFEST_FILE,
@@ -140,7 +139,7 @@ def compile_source(
     if choice := describe_choice(source):
         print_warning(choice)  # now, and not after a minute of traces
     if not check:
-        check_folder(folder)
+        refuse_folder(folder)
     quantised = has_code = False
     if os.path.isfile(path):
         fields = read_fields(path)

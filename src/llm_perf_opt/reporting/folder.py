@@ -38,7 +38,7 @@ def check_folder(target: str | os.PathLike[str]) -> None:
         while not os.path.lexists(folder):
             folder = folder.parent
         if not folder.is_dir() or (folder.is_symlink() and folder == Path(os.path.abspath(target))):
-            raise OutputError("this is not a folder", place=str(folder))
+            raise OutputError("this is not a folder", place=str(folder), remedy="name another place for the files")
         with tempfile.TemporaryDirectory(dir=folder, prefix="."):
             pass
 

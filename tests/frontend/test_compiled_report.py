@@ -60,6 +60,7 @@ def test_every_module_has_a_page_and_every_link_leads_to_one(folder: Path, tmp_p
     assert "3 prompts side by side, each of 37 tokens and 2 new ones." in summary
     assert "The last position of each prompt gets logits" in summary
     assert "page" not in summary.replace("formula page", "").partition("## Exact totals")[0]
+    assert "fused bound / estimated |\n" in summary, "a host that prepares no page has no column"
     assert report.prediction.estimate is not None
     assert [each.stage for each in report.prediction.estimate.stages] == ["prefill", "decode", "request"]
 

@@ -100,7 +100,7 @@ def make_prediction(**changes: Any) -> Prediction:
 
 
 def make_estimate() -> EngineEstimate:
-    """A stage of 7 ms, of which 3 are the least, and 5 of the host before it."""
+    """A stage of 7 ms, of which 3 are the least, and 5 of the host not included."""
     return EngineEstimate(
         traffic="eager",
         calibration="beads",

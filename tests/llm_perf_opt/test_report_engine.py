@@ -104,6 +104,19 @@ def test_a_bound_of_fused_operators_is_said_to_be_one(run: Run, tmp_path: Path) 
     assert f"{format_time(prediction.stage('request').time_ms)} ms** for one page, with no operators fused." in summary
 
 
+def test_the_time_of_the_host_is_said_to_be_no_part_of_the_estimate(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    result = run("report", "--workload", "gundam", "--hardware", "h100-sxm", "--engine", "graphs", "--out", out)
+    prediction = read_record(out / "report.json", AnalyticModelReport).prediction
+    assert prediction is not None
+    assert prediction.estimate is not None
+    vision = prediction.estimate.stage("vision")
+    assert vision.host_ms > vision.time_ms, "which is what has to be explained"
+    for text in (result.out, (out / "summary.md").read_text(encoding="utf-8")):
+        _, _, below = " ".join(text.split()).partition("host, not included (ms)")
+        assert "The estimates do not include what the host takes to decode, cut and resize the pages" in below
+
+
 def test_without_an_engine_nothing_is_estimated(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "report"
     assert "estimated" not in run("report", "--workload", "tiny", "--out", out).out

@@ -34,7 +34,10 @@ def print_run(run: AnalyticRun) -> None:
     if estimate is not None:
         open_table_console().print(report_tables.estimate_table(estimate).to_rich(), sep="\n")
         above = "; the bounds above are lower, with all fused that can be" if estimate.is_fused else ""
-        print_lines(f"with {estimate.description}\n\nThe roofline at peak rates, with no operators fused{above}:\n")
+        print_lines(f"with {estimate.description}\n")
+        if subject.host_note:
+            print_lines(f"{subject.host_note}\n")
+        print_lines(f"The roofline at peak rates, with no operators fused{above}:\n")
     stages = report_tables.stage_table(prediction).select("stage", "time (ms)", "share", "moved", "limit")
     # The paths of modules are long: with one more column they would be folded in a terminal.
     top = report_tables.top_table(report, TOP_MODULES).select("module", "time (ms)", "share")

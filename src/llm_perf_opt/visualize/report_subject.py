@@ -17,7 +17,8 @@ _LAST_LOGITS: Final = 1
 """Positions of each prompt that get logits in a compiled model."""
 
 _HOST: Final = (
-    "What the host takes to decode, cut and resize the pages comes before, or beside the card's work on others."
+    "The estimates do not include what the host takes to decode, cut and resize the pages: it does so before the card "
+    "works on them, or while the card works on others."
 )
 
 

@@ -44,10 +44,10 @@ def stage_table(prediction: Prediction) -> Table:
 
 
 def estimate_table(estimate: EngineEstimate) -> Table:
-    """Return the time of every stage with an engine, with its bound and what the host takes before it."""
+    """Return the time of every stage with an engine, with its bound; and what the host takes beside it, if anything."""
     bound = f"{'fused' if estimate.is_fused else 'unfused'} bound"
-    return Table(
-        headers=("stage", "estimated (ms)", f"{bound} (ms)", f"{bound} / estimated", "host before it (ms)"),
+    table = Table(
+        headers=("stage", "estimated (ms)", f"{bound} (ms)", f"{bound} / estimated", "host, not included (ms)"),
         rows=tuple(
             (
                 stage.stage,
@@ -59,6 +59,8 @@ def estimate_table(estimate: EngineEstimate) -> Table:
             for stage in estimate.stages
         ),
     )
+    has_host = any(stage.host_ms for stage in estimate.stages)
+    return table if has_host else table.select(*table.headers[:-1])
 
 
 def top_table(report: Report, count: int, link: Link = str) -> Table:

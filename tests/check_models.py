@@ -91,7 +91,8 @@ def make_fields(model_type: str) -> dict[str, Any]:
 
 
 def try_model(model_type: str) -> tuple[str, str]:
-    """Return whether the default config of a type at few layers has exact formulas, and why not."""
+    """Return whether the default config of a type at few layers has exact formulas and all files, and why not."""
+    from llm_perf_opt.commands.compile_traced import list_files
     from modelmeter.frontend.compile import compile_config
 
     try:
@@ -100,6 +101,7 @@ def try_model(model_type: str) -> tuple[str, str]:
         return REFUSED, f"the default config cannot be cut to {LAYERS} layers: {_shorten(error)}"
     try:
         compiled = compile_config(fields, points=1)
+        list_files(compiled)
     except ModelMeterError as error:
         return REFUSED, _shorten(error)
     except Exception as error:  # a defect: what is refused is refused by an error of ours

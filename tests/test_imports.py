@@ -92,6 +92,7 @@ WITH_TORCH = (
             "modules",
             "real_integers",
             "recording",
+            "shallow",
             "text_parts",
             "text_stages",
             "traced_graph",

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import pytest
 
-from modelmeter.frontend.names_of_layers import explain_siblings, name_siblings
+from modelmeter.frontend.names_of_layers import explain_siblings, name_evaluator, name_siblings
 
 
 def read_back(name: str) -> list[int]:
@@ -79,3 +79,9 @@ def test_steps_are_said_in_words() -> None:
     )
     assert explain_siblings(("0", "1")) == ""
     assert explain_siblings(("step_by_step",)) == ""
+
+
+def test_a_name_has_small_letters() -> None:
+    assert name_siblings(["Wqkv"]) == "wqkv"
+    assert name_siblings(["self_attn.q"]) == "self_attn_q"
+    assert name_evaluator("_GatedMoE") == "gated_moe"

@@ -34,6 +34,10 @@ from modelmeter.frontend.modules import build_modules
             "model_type: transformers has no model of this type; found llamma; did you mean llama",
         ),
         ({"model_type": "no_such", "auto_map": {"AutoConfig": "code.Config"}}, "remote code is never run"),
+        (
+            {"model_type": "no_such", "architectures": ["DeepseekV3ForCausalLM"], "auto_map": {}},
+            "remote code is never run; architectures names the class of model_type = deepseek_v3, which stands for its",
+        ),
         ({"model_type": "clip"}, "neither are causal decoders nor have one behind a tower"),
         ({"model_type": "whisper"}, "an encoder stands beside the decoder.*is_encoder_decoder = false"),
         ({"model_type": "florence2"}, "an encoder stands beside the decoder.*found florence2$"),

@@ -37,7 +37,6 @@ from modelmeter.frontend.modules import (
     Depth,
     add_tower,
     build_modules,
-    build_shallow,
     choose_depth,
     count_own_parameters,
 )
@@ -45,6 +44,7 @@ from modelmeter.frontend.positions import describe_positions, limit_context
 from modelmeter.frontend.records import TracedForward, TracedModel, TracedRun
 from modelmeter.frontend.refusals import describe_unpriced, name_line
 from modelmeter.frontend.regions import merge_alike, merge_regions
+from modelmeter.frontend.shallow import build_shallow, learn_once
 from modelmeter.frontend.substitution import Substitution
 from modelmeter.frontend.text_parts import CACHED, split_stage
 from modelmeter.frontend.text_stages import learn_stages, list_stages
@@ -82,7 +82,7 @@ def trace_model(
     tower = None if card is None else card.tower
     model = build_modules(config, class_name=class_name)
     depth = choose_depth(config, model, class_name=class_name)
-    shapes, learned = learn_stages(build_shallow(depth))  # in a second; a tower takes a minute
+    depth, (shapes, learned) = learn_once(depth, learn_stages)  # in a second; a tower takes a minute
     runs: dict[str, TracedRun] = {}
     if tower is not None:
         depth = add_tower(depth, config, model, tower)

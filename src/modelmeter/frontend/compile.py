@@ -25,10 +25,11 @@ from modelmeter.frontend.configs.suspects import blaming_config
 from modelmeter.frontend.definition import VISION, define_model
 from modelmeter.frontend.evidence import Checked, check_stage, choose_points, describe_checks, put_in_widths
 from modelmeter.frontend.general.general_form import add_general
-from modelmeter.frontend.modules import Depth, build_shallow, count_layers
+from modelmeter.frontend.modules import Depth, count_layers
 from modelmeter.frontend.records import TracedModel, describe_sizes
 from modelmeter.frontend.refusals import name_line
 from modelmeter.frontend.serving import list_beside, make_serving
+from modelmeter.frontend.shallow import build_shallow
 from modelmeter.frontend.text_stages import follow_stages, learn_stages
 from modelmeter.frontend.tracing import DTYPE
 from modelmeter.frontend.training.traced_step import add_training

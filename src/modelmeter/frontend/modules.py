@@ -117,11 +117,14 @@ class Depth:
         The decoder, and a tower beside it.
     whole
         The modules of all layers.
+    keeps_once
+        Whether modules keep in their first forward what later ones read.
     """
 
     config: PreTrainedConfig
     stacks: tuple[Stack, ...]
     class_name: str = ""
+    keeps_once: bool = False
     whole: nn.Module = field(eq=False)
 
     def find(self, path: str) -> Stack | None:
@@ -182,11 +185,6 @@ def _leave_out(kinds: Sequence[int]) -> tuple[int, ...]:
             doubled.add(kind)
         chosen.append(layer)
     return tuple(chosen)
-
-
-def build_shallow(depth: Depth, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
-    """Return the modules of the layers that are traced."""
-    return build_modules(depth.config, dtype=dtype, class_name=depth.class_name)
 
 
 def _refuse_encoders(layers: nn.Module, config: PreTrainedConfig) -> None:

@@ -21,11 +21,13 @@ def name_evaluator(class_name: str) -> str:
     """Return the name of a class in small letters: ``OlmoeRMSNorm`` becomes ``olmoe_rms_norm``, ``MoE`` ``moe``."""
     parts = _WORDS.sub(lambda word: word[0].capitalize(), class_name)
     parts = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", parts)
-    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", parts).lower()
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", parts).lower().lstrip("_")
 
 
 def name_siblings(members: Sequence[str]) -> str:
-    """Return which siblings a layer stands for, as a part of an identifier; no two groups of them have the same.
+    """Return which siblings a layer stands for, as a part of an identifier in small letters.
+
+    No two groups of them have the same.
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ def name_siblings(members: Sequence[str]) -> str:
         the first, the step, and the last number of all: ``0_to_2_step_4_to_46`` are 0 to 2, 4 to 6, up to 44 to 46.
     """
     if len(members) == 1:
-        return "".join(character if character.isalnum() else "_" for character in members[0])
+        return "".join(character if character.isalnum() else "_" for character in members[0]).lower()
     parts = []
     for spans in _group_spans(_list_spans([int(member) for member in members])):
         (first, last), step = spans[0], spans[1][0] - spans[0][0] if len(spans) > 1 else 0

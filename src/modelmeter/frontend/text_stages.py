@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import torch
 from torch import nn
+from transformers.cache_utils import DynamicCache
 
-from modelmeter.frontend.cache import CachedShape, make_cache, name_cache, read_shapes
+from modelmeter.frontend.cache import CachedShape, read_shapes
 from modelmeter.frontend.definition import DECODE, PREFILL, TEXT_DIMENSIONS
 from modelmeter.frontend.experts import ExpertCosts, learn_experts
 from modelmeter.frontend.refusals import name_line
+from modelmeter.frontend.shallow import run_prompt
 from modelmeter.frontend.text_parts import CACHED
 from modelmeter.frontend.tracing import PrefillForward, StageForward, prepare_decode, prepare_prefill
 from modelmeter.support.errors import CountError
@@ -29,15 +30,10 @@ def learn_stages(
 
     ``is_checked`` is as for :func:`learn_experts`.
     """
-    cache = make_cache(model)
-    tokens = torch.empty(2, 3, dtype=torch.int64, device="meta")
-
-    def run() -> object:
-        return model(input_ids=tokens, **{name_cache(model): cache}, use_cache=True, logits_to_keep=1)
-
+    caches: list[DynamicCache] = []
     with name_line("a small prefill"):
-        learned = learn_experts(model, run, is_checked=is_checked)
-    shapes = read_shapes(cache)
+        learned = learn_experts(model, lambda: caches.append(run_prompt(model)), is_checked=is_checked)
+    shapes = read_shapes(caches[0])
     if all(shape is None for shape in shapes):
         raise CountError(
             "no layer keeps keys and values, so that a step has nothing of the prompt to see",

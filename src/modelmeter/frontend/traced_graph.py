@@ -11,7 +11,8 @@ from torch import nn
 from modelmeter.frontend.cards.card import Tower
 from modelmeter.frontend.definition import VISION
 from modelmeter.frontend.left_out import find_modules_read, leave_out_unused, sum_parameters
-from modelmeter.frontend.modules import Depth, Stack, build_shallow, count_own_parameters
+from modelmeter.frontend.modules import Depth, Stack, count_own_parameters
+from modelmeter.frontend.shallow import build_shallow
 from modelmeter.frontend.text_stages import learn_cache, list_stages
 from modelmeter.frontend.vision import run_vision
 from modelmeter.graph.module_graph import ModuleGraph, ModuleNode, join_path, name_group

@@ -55,6 +55,13 @@ def check_classes(fields: Mapping[str, Any], model_type: str, place: str) -> Non
         )  # fmt: skip
 
 
+def find_types(fields: Mapping[str, Any]) -> list[str]:
+    """Return the types whose modules are of a class that ``architectures`` names."""
+    named = fields.get("architectures")
+    names = [each for each in named if isinstance(each, str)] if isinstance(named, list) else []
+    return sorted({model_type for mapping in _MAPPINGS for model_type, found in mapping.items() if found in names})
+
+
 def check_sections(config: PreTrainedConfig, fields: Mapping[str, Any], place: str) -> None:
     """Refuse a section for the text that is of another known type than the text of the model.
 

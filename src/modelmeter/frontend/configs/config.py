@@ -21,7 +21,7 @@ from transformers.models.auto.modeling_auto import (
 from modelmeter.frontend.cards.card import DEFAULT_CLASS
 from modelmeter.frontend.cards.shipped import CARDS
 from modelmeter.frontend.configs.assumed import are_defaults, list_assumed, list_missing
-from modelmeter.frontend.configs.classes import COMPILED_TYPES, check_classes, check_sections
+from modelmeter.frontend.configs.classes import COMPILED_TYPES, check_classes, check_sections, find_types
 from modelmeter.frontend.configs.config_fields import check_depth, check_fields, clip, read_fields
 from modelmeter.frontend.configs.contradictions import check_sizes, check_tower, check_width
 from modelmeter.frontend.configs.quiet import quiet
@@ -118,12 +118,9 @@ def make_config(
 def _make_config(fields: dict[str, Any], name: str, *, place: str, is_carded: bool, is_whole: bool) -> ModelConfig:
     model_type = str(fields["model_type"])
     if model_type not in CONFIG_MAPPING:
-        close = get_close_matches(model_type, COMPILED_TYPES)
-        remedy = f"did you mean {' or '.join(close)}" if close else ""
-        remedy = "remote code is never run" if _REMOTE in fields else remedy
         raise ArchitectureError(
             "transformers has no model of this type", place=f"{place}: model_type", found=clip(model_type),
-            remedy=remedy,
+            remedy=_suggest_type(fields, model_type),
         )  # fmt: skip
     if model_type not in COMPILED_TYPES and not is_carded:
         raise ArchitectureError(
@@ -156,6 +153,16 @@ def _make_config(fields: dict[str, Any], name: str, *, place: str, is_carded: bo
     assumed = list_assumed(fields, config) if fields.keys() - {"model_type"} else {}
     class_name = DEFAULT_CLASS if is_carded or model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else _find_class(config)
     return ModelConfig(config=config, name=name or model_type, assumed=assumed, class_name=class_name)
+
+
+def _suggest_type(fields: Mapping[str, Any], model_type: str) -> str:
+    never = "remote code is never run" if _REMOTE in fields else ""
+    types = find_types(fields)
+    if types:
+        named = f"architectures names the class of model_type = {' or '.join(types)}, which stands for its modules"
+        return "; ".join(filter(None, (never, named)))
+    close = get_close_matches(model_type, COMPILED_TYPES)
+    return never or (f"did you mean {' or '.join(close)}" if close else "")
 
 
 def _refuse_missing(config: PreTrainedConfig, missing: Mapping[str, int], place: str) -> None:

@@ -15,8 +15,9 @@ from modelmeter.dimensions.functions import Size
 from modelmeter.frontend.assemble import check_alike, trace_parts
 from modelmeter.frontend.cache import make_cache
 from modelmeter.frontend.definition import PREFILL
-from modelmeter.frontend.modules import Depth, build_shallow
+from modelmeter.frontend.modules import Depth
 from modelmeter.frontend.records import TracedForward, TracedModel, TracedOperator, TracedRun
+from modelmeter.frontend.shallow import build_shallow
 from modelmeter.frontend.substitution import convert_operator
 from modelmeter.frontend.text_parts import split_stage
 from modelmeter.frontend.text_stages import learn_cache, list_stages

@@ -1,0 +1,77 @@
+"""Models of the layers that are traced, as their later forwards find them.
+
+Some modules keep what they make in their first forward: the rotation of ``longrope`` keeps the frequencies of long
+contexts. A server runs a model many times, so that formulas are those of later forwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from attrs import evolve
+from torch import Tensor, nn
+from transformers.cache_utils import DynamicCache
+
+from modelmeter.frontend.cache import make_cache, name_cache
+from modelmeter.frontend.modules import Depth, build_modules
+
+Kept = list[dict[str, Tensor]]
+"""The tensors that each module of a model holds by name, beside its parameters."""
+
+Learned = TypeVar("Learned")
+
+
+def run_prompt(model: nn.Module, *, batch_size: int = 2, seq_len: int = 3) -> DynamicCache:
+    """Run a small prefill, and return its cache."""
+    cache = make_cache(model)
+    tokens = torch.empty(batch_size, seq_len, dtype=torch.int64, device="meta")
+    model(input_ids=tokens, **{name_cache(model): cache}, use_cache=True, logits_to_keep=1)
+    return cache
+
+
+def build_shallow(depth: Depth, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
+    """Return the modules of the layers that are traced, which keep what they do in their first forward."""
+    model = build_modules(depth.config, dtype=dtype, class_name=depth.class_name)
+    if depth.keeps_once:
+        _warm_up(model)
+    return model
+
+
+def learn_once(depth: Depth, learn: Callable[[nn.Module], Learned]) -> tuple[Depth, Learned]:
+    """Return what is learned from the first forward of a model, and a depth that knows whether it keeps something.
+
+    What changes in a second forward of another length is left to the traces, whose guards say where it does.
+    """
+    model = build_shallow(depth)
+    before = _list_kept(model)
+    learned = learn(model)
+    after = _list_kept(model)
+    if _is_same(before, after):
+        return depth, learned
+    with torch.no_grad():
+        run_prompt(model, batch_size=3, seq_len=5)
+    if not _is_same(after, _list_kept(model)):
+        return depth, learned
+    _warm_up(depth.whole)
+    return evolve(depth, keeps_once=True), learned
+
+
+def _warm_up(model: nn.Module) -> None:
+    with torch.no_grad():  # and not in inference mode: backward may read what is kept
+        run_prompt(model)
+
+
+def _list_kept(model: nn.Module) -> Kept:
+    return [
+        {name: held for name, held in (*vars(module).items(), *module._buffers.items()) if isinstance(held, Tensor)}
+        for module in model.modules()
+    ]
+
+
+def _is_same(before: Kept, after: Kept) -> bool:
+    return len(before) == len(after) and all(
+        one.keys() == other.keys() and all(held is other[name] for name, held in one.items())
+        for one, other in zip(before, after, strict=True)
+    )

@@ -119,6 +119,25 @@ def test_the_size_that_grows_has_to_be_said(run: Run) -> None:
     assert_refused(run("solve", "asdf"), "no stage or size of this name", "found asdf")  # without --over, too
 
 
+@pytest.mark.parametrize("over", [("--over", "seq_len"), ()])
+@pytest.mark.parametrize(
+    "question", ["prefill.time", "request.latency <= 2 s", "decode.modules(*.mlp).time_ms", "time"]
+)
+def test_who_asks_for_a_time_is_told_how(run: Run, question: str, over: tuple[str, ...]) -> None:
+    result = run("solve", question, *over)
+    assert_refused(result, "with --hardware divide", "modelmeter study", "modelmeter report")
+    assert "modelmeter study" not in run("solve", "prefill.bytes", *over).err
+
+
+def test_a_time_is_bytes_by_the_bandwidth_of_a_card(run: Run) -> None:
+    """As the remedy says. In 20 ms an H100 of 3.35 TB/s moves 67 GB."""
+    question = "prefill.io_bytes / card.memory_bytes_per_second >= 20 ms"
+    in_time = run("solve", question, "--over", "seq_len", "--hardware", "h100-sxm").out
+    in_bytes = run("solve", "prefill.io_bytes >= 67 GB", "--over", "seq_len").out
+    assert in_time.splitlines()[2:4] == in_bytes.splitlines()[2:4]
+    assert "formula  ceiling(" in in_time
+
+
 def test_an_answer_names_its_card_and_the_numbers_of_the_question(run: Run) -> None:
     """80 GiB are 80 * 1024^3 = 85,899,345,920 bytes; 989.4 TFLOP/s by 3.35 TB/s are 98940 / 335 = 19788 / 67."""
     arguments = ("prefill.io_bytes <= card.memory_bytes", "--over", "batch_size", "--hardware", "h100-sxm")

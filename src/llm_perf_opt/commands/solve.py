@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -25,6 +26,12 @@ CARD_NAMES: Final = (
     "card.memory_bytes", "card.usable_bytes", "card.ratio",
 )  # fmt: skip
 """The numbers of a card in questions. The ratio is what it computes in matrix products while it moves one byte."""
+
+_TIME: Final = re.compile(r"time|latency|second|duration|(^|_)(ms|us|ttft|tpot)$")
+_TIME_REMEDY: Final = (
+    "a time is that of a GPU: with --hardware divide FLOPs by card.tensor_flops_per_second, or bytes by "
+    "card.memory_bytes_per_second; modelmeter study says which stage takes longer, and modelmeter report how long"
+)
 
 SAMPLES = """\b
 Samples:
@@ -83,12 +90,14 @@ def solve(
     if card is None and "card." in question:
         raise WorkloadError("the question is about a GPU", place="card", remedy="choose one: --hardware h100-sxm")
     if not over:
-        read_comparison(question, compiled, own)  # what cannot be read at all is said first
+        with explain_times():
+            read_comparison(question, compiled, own)  # what cannot be read at all is said first
         raise WorkloadError("it is not said which size grows", place="--over", remedy="for example: --over seq_len")
-    found = answer(
-        question, compiled, over, own=own, bounds=None if first is last is None else {over: (first, last)},
-        **read_sizes(arguments or [], compiled, question),
-    )  # fmt: skip
+    sizes = read_sizes(arguments or [], compiled, question)
+    with explain_times():
+        found = answer(
+            question, compiled, over, own=own, bounds=None if first is last is None else {over: (first, last)}, **sizes
+        )
     found.check()
     if as_json:
         document = found.to_json() | ({} if card is None else {"card": card_to_json(card, dtype, own)})
@@ -98,6 +107,25 @@ def solve(
         typer.echo(r"\text{none}" if found.formula is None else print_latex(reader.read(found.formula)))
     else:
         typer.echo("\n".join([describe(found, over, compiled), *describe_card(card, dtype, own, question)]))
+
+
+@contextmanager
+def explain_times() -> Iterator[None]:
+    """Say how to ask for a time where a question has one as a metric: costs have none, since it is that of a GPU.
+
+    Raises
+    ------
+    UnknownNameError
+        As the block does.
+    """
+    from modelmeter.support.suggestions import UnknownNameError
+
+    try:
+        yield
+    except UnknownNameError as error:
+        if _TIME.search(str(error.found)):
+            error.add_remedy(_TIME_REMEDY)
+        raise
 
 
 def list_numbers(card: HardwareSpec, dtype: str) -> dict[str, Quantity]:

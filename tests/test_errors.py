@@ -15,7 +15,8 @@ def test_a_message_has_place_problem_both_sides_and_remedy_in_this_order() -> No
 
 
 def test_zero_and_nothing_are_values_that_can_be_found() -> None:
-    assert str(BindError("no calls", expected=0, found="")) == "no calls; expected 0; found"
+    assert str(BindError("no calls", expected=0, found="")) == "no calls; expected 0; found nothing"
+    assert str(BindError("no calls", expected=0, found=" ")) == "no calls; expected 0; found ' '"
 
 
 @pytest.mark.parametrize("hostile", ["two\nlines", "a\r\x1b[31mcolour", "tab\there", "\u2028separator"])

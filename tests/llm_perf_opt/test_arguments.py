@@ -45,6 +45,8 @@ def test_numbers(name: str, text: str, value: object) -> None:
         ("seq_len", "5.5", "not an integer"),
         ("seq_len", "11/2", "not an integer"),
         ("num_tokens", "5.5", "not an integer"),
+        ("seq_len", "", "seq_len: the value is not an integer; expected digits: 1913 or 1_913; found nothing$"),
+        ("kv_bits", " ", "kv_bits: the value is not a number; expected digits: 16, 5.5 or 11/2; found ' '$"),
         ("weight_bits", "fp8", "weight_bits: the value is not a number; expected digits: 16, 5.5 or 11/2"),
         ("weight_bits", "5.5.5", "not a number"),
         ("weight_bits", "1e1", "not a number"),

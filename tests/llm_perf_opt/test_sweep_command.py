@@ -138,6 +138,16 @@ def test_refuses_what_is_no_sweep(run: Run, tmp_path: Path, arguments: tuple[str
 
 def test_an_unknown_ending(run: Run) -> None:
     assert_refused(run("sweep", *SMALL, "--out", "sweep.xlsx"), "sweep.xlsx", ".parquet or .csv")
+    assert_refused(run("sweep", *SMALL, "--out", "sweep"), "sweep: ", ".parquet or .csv; found no ending")
+
+
+@pytest.mark.parametrize(("name", "named"), [("new", "new/sweep.csv"), ("new.parquet", "new.parquet/sweep.parquet")])
+def test_a_folder_is_no_file(run: Run, tmp_path: Path, name: str, named: str) -> None:
+    (tmp_path / name).mkdir()
+    result = run("sweep", *SMALL, "--out", tmp_path / name)
+    assert_refused(result, f"{name}: a sweep is written to a file; found a folder; name a file in it, as ", named)
+    assert list((tmp_path / name).iterdir()) == []
+    assert run("sweep", *SMALL, "--out", tmp_path / "new" / "sweep.csv").code == 0 or name != "new", "the remedy works"
 
 
 @pytest.mark.parametrize("missing", [("--grid", "seq_len=1"), ("--out", "sweep.csv")])

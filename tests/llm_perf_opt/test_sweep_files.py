@@ -213,8 +213,8 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     folder, pipe = tmp_path / "folder.csv", tmp_path / "pipe.parquet"
     folder.mkdir()
     os.mkfifo(pipe)
-    for path in (folder, pipe):
-        with pytest.raises(OutputError, match="not a file"):
+    for path, found in ((folder, "found a folder; name a file in it"), (pipe, "not a file")):
+        with pytest.raises(OutputError, match=found):
             write_sweep(SWEEP, path)
     assert folder.is_dir()
     assert pipe.is_fifo()

@@ -50,10 +50,16 @@ def write_sweep(sweep: Sweep, path: str | os.PathLike[str], blocks: Iterable[Blo
     """
     path = os.fspath(path)
     ending = Path(path).suffix.lower()
+    if path != STDOUT and os.path.isdir(path):
+        named = os.path.join(path, f"sweep{ending if ending in _WRITERS else '.csv'}")
+        raise OutputError(
+            "a sweep is written to a file", place=path, found="a folder", remedy=f"name a file in it, as {named}"
+        )
     if path != STDOUT and ending not in _WRITERS:
         raise OutputError(
-            "a sweep is not written to files of this type", place=path, expected=" or ".join(_WRITERS), found=ending
-        )
+            "a sweep is not written to files of this type", place=path, expected=" or ".join(_WRITERS),
+            found=ending or "no ending",
+        )  # fmt: skip
     write = _write_csv if path == STDOUT else _WRITERS[ending]
     if write is _write_parquet and not _has_pyarrow():
         raise OutputError(

@@ -142,6 +142,8 @@ def describe_problem(
 def _clip(value: object, limit: int = 200) -> str:
     """Return ``value`` as text, shortened so that a hostile value cannot flood the terminal."""
     if isinstance(value, str):
+        if not value.strip():  # else the message would end before it
+            return repr(value) if value else "nothing"
         text = value if len(value) <= limit else value[:limit] + "..."
         return repr(text) if not text.isprintable() else text
     if isinstance(value, int) and value.bit_length() > 1024:

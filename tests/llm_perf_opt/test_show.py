@@ -14,7 +14,7 @@ import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.show import choose_metric, find_formulas, render, render_latex
 from llm_perf_opt.evaluators import TRAINING_STEP, list_stages
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.metrics.metric import METRICS, PEAK
+from modelmeter.metrics.metric import FUSED_IO, METRICS, PEAK
 from modelmeter.model import stages
 
 
@@ -164,7 +164,9 @@ class TestShow:
         assert_refused(run("show", name, "--metric", PEAK), f"metric of {name}", "did you mean activation_bytes")
 
     def test_an_unknown_metric_of_a_stage(self, run: Run) -> None:
-        assert_refused(run("show", "decode", "--metric", "peak"), "metric of decode", ", ".join([*METRICS, PEAK]))
+        shown = [*METRICS[:3], FUSED_IO, *METRICS[3:], PEAK]  # what it has formulas of, in their order
+        assert_refused(run("show", "decode", "--metric", "peak"), "metric of decode", f"known are {', '.join(shown)}\n")
+        assert run("show", "decode", "--metric", FUSED_IO).code == 0
 
     @pytest.mark.parametrize("name", ["vision", "projector", "request", TRAINING_STEP, "deepseek_v2_decoder_layer"])
     def test_fits_80_columns_without_colours(self, run: Run, name: str) -> None:
@@ -183,4 +185,7 @@ class TestShow:
         assert_refused(result, "deepseek_v2_mo;", "did you mean deepseek_v2_moe or ")
 
     def test_an_unknown_metric(self, run: Run) -> None:
-        assert_refused(run("show", "linear", "--metric", "io_byte"), "did you mean io_bytes", ", ".join(METRICS))
+        shown = [*METRICS[:3], FUSED_IO, *METRICS[3:]]
+        assert_refused(run("show", "linear", "--metric", "io_byte"), "did you mean io_bytes", ", ".join(shown))
+        said = run("show", TRAINING_STEP, "--metric", "io_byte").err
+        assert "fused" not in said, "it has no such formula"

@@ -18,7 +18,7 @@ from modelmeter.backends.presentation.tree import Sign
 from modelmeter.backends.terminal.printer import print_comparison
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.dimensions.functions import BRACKETS, RoutedReads
-from modelmeter.metrics.metric import METRICS, PEAK
+from modelmeter.metrics.metric import PEAK
 from modelmeter.model.definition import Model
 from modelmeter.model.refused_stages import refuse_stage
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
@@ -142,7 +142,7 @@ def choose_metric(formulas: ShownFormulas, metric: str) -> ShownFormulas:
     blocks = tuple(block for block in formulas.section.metrics if block.metric == metric)
     peak = formulas.peak if metric == PEAK else None
     if not blocks and peak is None:
-        known = METRICS if formulas.peak is None else (*METRICS, PEAK)
+        known = [block.metric for block in formulas.section.metrics] + ([] if formulas.peak is None else [PEAK])
         raise unknown_name(f"metric of {formulas.name}", metric, known)
     return formulas.restrict(blocks, peak)
 

@@ -136,6 +136,13 @@ def test_what_is_wrong_is_refused_by_name(
         ask(model)
 
 
+@pytest.mark.parametrize("source", [None, 7, b"llama", ["llama"]])
+def test_what_no_model_is_made_of_is_refused(source: object) -> None:
+    with pytest.raises(ArchitectureError, match=r"expected a config\.json, .* mapping, .* type .* card; ") as raised:
+        modelmeter.compile(source)  # type: ignore[arg-type]  # which is the test
+    assert str(raised.value).endswith(f"found {source!r}")
+
+
 def test_a_config_that_is_damaged_or_of_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{", encoding="utf-8")
     (tmp_path / "other.json").write_text('{"model_type": "unheard_of"}', encoding="utf-8")

@@ -100,8 +100,9 @@ def compile(  # the name of what it does; see DESIGN
     Parameters
     ----------
     source
-        A ``config.json``, the folder of one, its fields, a registered name, or a model type of transformers. A text
-        that is such a name stands for that, also where a folder is called so: that is ``./llama``, or a ``Path``.
+        A ``config.json``, the folder of one, its fields, a registered name, a model type of transformers, or the name
+        of a model card. A text that is such a name stands for that, also where a folder is called so: that is
+        ``./llama``, or a ``Path``.
     name
         What the model is called; else as its config says.
     general
@@ -116,7 +117,7 @@ def compile(  # the name of what it does; see DESIGN
     UnknownNameError
         If ``source`` is neither a file nor the name of a model.
     ArchitectureError
-        If the config is damaged, contradicts itself, or describes no such model.
+        If ``source`` is none of these, or the config is damaged, contradicts itself, or describes no such model.
     TraceError
         If torch, torchinfo or transformers is missing, or the modules cannot be traced.
     CountError
@@ -128,6 +129,12 @@ def compile(  # the name of what it does; see DESIGN
     >>> model.evaluate("prefill", seq_len=913).kv_cache_bytes  # doctest: +SKIP
     478674944
     """
+    if not isinstance(source, str | os.PathLike | Mapping):
+        raise ArchitectureError(
+            "a model is not made of this", place="source", found=repr(source),
+            expected="a config.json, the folder of one, its fields as a mapping, a registered name, a model type of "
+            "transformers, or the name of a model card",
+        )  # fmt: skip
     from modelmeter.compiler import compile_model
 
     if is_traced(source):

@@ -174,7 +174,11 @@ def check_stage(
     widths = find_widths(dtype)
     tree = list(list_modules(graph, root, traced))
     forward = make(model, stage, sizes)
-    recording = record_forward(model, forward.run, cache=forward.cache)
+    try:
+        recording = record_forward(model, forward.run, cache=forward.cache)
+    except CountError as error:
+        error.name_place(f"{stage}, computing in {str(dtype).removeprefix('torch.')}")
+        raise
     noted = {insertion.path for insertion in recording.insertions}
     counted = read_recording(recording, {})
     works: dict[str, list[Operator]] = {}

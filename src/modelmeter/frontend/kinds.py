@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from torch import nn
@@ -13,7 +14,10 @@ _NOT_OF_A_KIND = ("layer_idx", "layer_number", "layer_id", "training")
 
 
 def describe_kind(layer: nn.Module) -> Hashable:
-    """Return what tells what a layer does: its classes, the shapes of its parameters, and its plain attributes."""
+    """Return what tells what a layer does: its classes, the shapes of its parameters, and its plain attributes.
+
+    A fraction is as good as any other, such as a scale that hangs on the number of layers; code asks for 0 and 1.
+    """
     return tuple(
         (
             path,
@@ -37,9 +41,13 @@ def _list_plain(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Hashable]]
         if name in _NOT_OF_A_KIND or name.startswith("_"):
             continue
         if isinstance(value, _PLAIN):
-            yield name, value
+            yield name, _describe_plain(value)
         elif isinstance(value, list | tuple) and all(isinstance(each, _PLAIN) for each in value):
-            yield name, tuple(value)
+            yield name, tuple(map(_describe_plain, value))
+
+
+def _describe_plain(value: Any) -> Hashable:
+    return float if isinstance(value, float) and isfinite(value) and not value.is_integer() else value
 
 
 def repeat(values: Sequence[Any], count: int) -> list[Any]:

@@ -122,9 +122,17 @@ class ForwardRecorder(OperatorRecorder):
             self._alive[key] = (life, weakref.ref(storage, partial(self._forget, key)))
 
     def note(self, operator: Dispatched) -> None:
-        """Record an operator, and what is alive beside it."""
+        """Record an operator, and what is alive beside it; an error names the module."""
         if len(self.operators) % _WATCHED == 0:
             self._watch()
+        try:
+            self._note(operator)
+        except CountError as error:
+            if not error.place:
+                error.name_place(f"{operator.path}: aten.{operator.name}")
+            raise
+
+    def _note(self, operator: Dispatched) -> None:
         for key in self._kinds.refresh() & self._alive.keys():
             self._end(self._alive.pop(key)[0])  # what is handed to the cache is part of it from then on
         self._hold([*operator.inputs, *operator.outputs])

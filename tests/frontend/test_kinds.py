@@ -1,0 +1,41 @@
+"""Which modules are of one kind, so that few of them are traced for all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from torch import nn
+
+from modelmeter.frontend.configs.config import make_config
+from modelmeter.frontend.kinds import describe_kind
+from modelmeter.frontend.modules import build_modules, choose_depth
+
+
+class Scaled(nn.Module):
+    def __init__(self, scale: Any) -> None:
+        super().__init__()
+        self.projection = nn.Linear(3, 5)
+        self.scale = scale
+
+
+def test_a_fraction_is_as_good_as_any_other() -> None:
+    assert describe_kind(Scaled(0.25)) == describe_kind(Scaled(1.4 / 7**0.5))
+
+
+@pytest.mark.parametrize(
+    ("scale", "other"), [(0.0, 0.1), (1.0, 0.9), (1.0, 2.0), (1, 2), (float("inf"), 0.5), (None, 0.5)]
+)
+def test_what_code_asks_for_tells_kinds_apart(scale: Any, other: Any) -> None:
+    assert describe_kind(Scaled(scale)) != describe_kind(Scaled(other))
+
+
+def test_a_scale_of_all_layers_leaves_few_of_them() -> None:
+    fields = {
+        "model_type": "minicpm3", "hidden_size": 33, "intermediate_size": 53, "num_hidden_layers": 7, "vocab_size": 97,
+        "num_attention_heads": 3, "num_key_value_heads": 3, "q_lora_rank": 19, "kv_lora_rank": 17,
+        "qk_nope_head_dim": 5, "qk_rope_head_dim": 6, "v_head_dim": 11, "scale_depth": 1.4,
+    }  # fmt: skip
+    config = make_config(fields, "scaled", place="here").config
+    (stack,) = choose_depth(config, build_modules(config)).stacks
+    assert (stack.kinds, stack.traced) == ((0,) * 7, (0, 0))

@@ -96,9 +96,9 @@ def test_what_was_checked_of_it_is_shown(folder: Path, tmp_path: Path) -> None:
     assert (
         "Taken from defaults, since the config does not say them: attention_bias = False, mlp_bias = False." in printed
     )
-    # Three points and one in float32 at the traced depth, and one at full depth, of two stages.
-    assert len(record["checks"]) == 2 * 5
-    assert printed.count("prefill") == printed.count("decode") - printed.count("decode_steps") == 5
+    # Two points at the traced depth, and a third in float32 at it and at full depth, of two stages.
+    assert len(record["checks"]) == 2 * 4
+    assert printed.count("prefill") == printed.count("decode") - printed.count("decode_steps") == 4
     assert json.loads(written.read_text(encoding="utf-8")) == record
     assert "no proofs to run" in refuse("verify", "--full", "--model", str(folder))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from torch import nn
 
 from modelmeter.frontend.configs.config import make_config
-from modelmeter.frontend.kinds import describe_kind
+from modelmeter.frontend.kinds import describe_kind, leave_out_turns
 from modelmeter.frontend.modules import build_modules, choose_depth
 
 
@@ -39,3 +40,23 @@ def test_a_scale_of_all_layers_leaves_few_of_them() -> None:
     config = make_config(fields, "scaled", place="here").config
     (stack,) = choose_depth(config, build_modules(config)).stacks
     assert (stack.kinds, stack.traced) == ((0,) * 7, (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "left"),
+    [
+        ([0] * 61, [0, 0]),
+        ([0] * 3 + [1] * 58, [0, 0, 1, 1]),
+        ([2, 0, 1, 0, 1], [2, 0, 1, 0, 1]),
+        (([0] * 5 + [1]) * 7, [0, 1, 0, 0, 1]),
+        # Scans, MLPs and attention in turns: 21 layers have both attentions, and nine say as much.
+        ([0, 1, 0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1, 0, 2, 1, 0, 1, 0, 1, 0, 2, 1, 0, 1], [0, 0, 2, 1, 0, 1, 0, 2, 1]),
+    ],
+)
+def test_turns_of_layers_are_left_out(kinds: list[int], left: list[int]) -> None:
+    chosen = leave_out_turns(kinds)
+    assert list(chosen) == sorted(chosen)
+    found = [kinds[place] for place in chosen]
+    assert set(pairwise(found)) == set(pairwise(kinds))
+    assert all(found.count(kind) >= min(2, kinds.count(kind)) for kind in kinds)
+    assert len(found) == len(left)

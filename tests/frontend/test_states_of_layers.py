@@ -46,6 +46,43 @@ def test_a_convolution_keeps_a_state_that_does_not_grow() -> None:
         forget_model("tiny-lfm2")
 
 
+NEMOTRON_H = {
+    "model_type": "nemotron_h", "hidden_size": 48, "intermediate_size": 59, "vocab_size": 101, "num_hidden_layers": 4,
+    "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 10, "mamba_num_heads": 6, "mamba_head_dim": 7,
+    "ssm_state_size": 11, "n_groups": 2, "conv_kernel": 5, "chunk_size": 16,
+    "layers_block_type": ["linear_attention", "mlp", "full_attention", "mlp"],
+}  # fmt: skip
+
+
+def test_a_layer_without_a_cache_keeps_nothing() -> None:
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from modelmeter.frontend.compile import compile_config
+
+    compiled = compile_config(NEMOTRON_H, name="Tiny-Nemotron", points=1).compiled
+    try:
+        with torch.device("meta"), torch.no_grad():
+            config = transformers.NemotronHConfig.from_dict(NEMOTRON_H)
+            model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
+            with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+                cache = model(
+                    input_ids=torch.empty(3, 29, dtype=torch.int64), use_cache=True, logits_to_keep=1
+                ).past_key_values
+        cost = compiled.evaluate("prefill", batch_size=3, seq_len=29)
+        assert cost.tensor_core_flops == counter.get_total_flops() > 0
+        scan, first_mlp, attention, last_mlp = cache.layers
+        kept = [attention.keys, attention.values, *scan.conv_states.values(), *scan.recurrent_states.values()]
+        assert cost.kv_cache_bytes == sum(tensor.nbytes for tensor in kept)
+        # Keys and values of one head of 10 channels; a convolution over 6 x 7 + 2 x 2 x 11; a float32 state.
+        assert cost.kv_cache_bytes == 3 * (2 * 2 * 10 * 29 + 2 * 86 * 5 + 4 * 6 * 7 * 11)
+        assert first_mlp.keys is last_mlp.keys is None
+    finally:
+        forget_model("tiny-nemotron")
+
+
 def test_states_in_float32_are_cached_and_no_activations() -> None:
     # 7 elements of 4 bytes in the cache, whatever its bits are; the work writes them, and 3 activations of 2 bytes.
     work = Work(writes=Elements(activation=3, state=7))

@@ -16,6 +16,7 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 from transformers.cache_utils import (
+    DummyLayer,
     DynamicCache,
     DynamicLayer,
     DynamicSlidingWindowLayer,
@@ -71,8 +72,8 @@ def _replace(layer: Any) -> Any:
         return InPlaceLayer()
     if type(layer) is DynamicSlidingWindowLayer:
         return InPlaceWindow(layer.sliding_window)
-    if type(layer) is LinearAttentionLayer:
-        return layer  # it writes into what it keeps
+    if type(layer) in (LinearAttentionLayer, DummyLayer):
+        return layer  # one writes into what it keeps, and one keeps nothing
     if type(layer) is LinearAttentionAndFullAttentionLayer:
         return InPlaceLayerAndStates(number_of_states=layer.number_of_states)
     raise CountError(
@@ -95,7 +96,7 @@ def list_tensors(cache: DynamicCache) -> list[Tensor]:
 
 def has_positions(layer: Any) -> bool:
     """Tell whether a layer keeps anything of each position."""
-    return bool(getattr(layer, "is_initialized", False))
+    return bool(getattr(layer, "is_initialized", False)) and layer.keys is not None
 
 
 def read_shapes(cache: DynamicCache) -> tuple[CachedShape | None, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from math import isfinite
 from typing import Any
 
@@ -48,6 +50,34 @@ def _list_plain(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Hashable]]
 
 def _describe_plain(value: Any) -> Hashable:
     return float if isinstance(value, float) and isfinite(value) and not value.is_integer() else value
+
+
+def leave_out_turns(kinds: Sequence[int]) -> tuple[int, ...]:
+    """Return few layers that have each kind twice, if there are two, and each pair of neighbours that there is.
+
+    Layers are left out from one of a kind to before the next of it, as many at a time as can be: so none comes after
+    another that it never comes after.
+    """
+    chosen = tuple(range(len(kinds)))
+    needed = {kind: min(2, kinds.count(kind)) for kind in set(kinds)}
+    neighbours = set(pairwise(kinds))
+
+    def has_all(places: Sequence[int]) -> bool:
+        counts = Counter(kinds[place] for place in places)
+        pairs = set(pairwise(kinds[place] for place in places))
+        return pairs >= neighbours and all(counts[kind] >= least for kind, least in needed.items())
+
+    def shorten() -> tuple[int, ...] | None:
+        for width in range(len(chosen) - 1, 0, -1):
+            for start in range(len(chosen) - width):
+                shorter = chosen[:start] + chosen[start + width :]
+                if kinds[chosen[start]] == kinds[chosen[start + width]] and has_all(shorter):
+                    return shorter
+        return None
+
+    while (shorter := shorten()) is not None:
+        chosen = shorter
+    return chosen
 
 
 def repeat(values: Sequence[Any], count: int) -> list[Any]:

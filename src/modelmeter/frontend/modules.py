@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 from modelmeter.frontend.cards.card import Blocks, Tower
 from modelmeter.frontend.configs.config_fields import clip
 from modelmeter.frontend.experts import STAND_IN
-from modelmeter.frontend.kinds import describe_kind
+from modelmeter.frontend.kinds import describe_kind, leave_out_turns
 from modelmeter.frontend.refusals import describe_module
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.support.errors import ArchitectureError
@@ -136,8 +136,9 @@ def choose_depth(config: PreTrainedConfig, model: nn.Module, *, class_name: str 
     """Return the first layers that have each kind at least twice, where the model has two of it.
 
     Of a row of one kind, the layers that follow two of it, or one if two were in a row before, are left out: which kind
-    comes after which stays. A model of few layers must have the very kinds of those that it stands for; if it has not,
-    none is left out, and then it is the whole model that is traced.
+    comes after which stays. Where that leaves many, so are turns of several kinds. A model of few layers must have the
+    very kinds of those that it stands for; if it has not, none is left out, and then it is the whole model that is
+    traced.
 
     Raises
     ------
@@ -159,7 +160,7 @@ def choose_depth(config: PreTrainedConfig, model: nn.Module, *, class_name: str 
     whole = Depth(
         config=config, stacks=(Stack(layers=layers, kinds=kinds, traced=kinds),), class_name=class_name, whole=model
     )
-    for chosen in dict.fromkeys((_leave_out(first), tuple(range(len(first))))):
+    for chosen in dict.fromkeys((_leave_out(first), tuple(range(len(first))), leave_out_turns(kinds))):
         if len(chosen) > _MOST_LAYERS_TRACED or len(chosen) == count:
             continue
         try:

@@ -84,7 +84,7 @@ def make_fields(model_type: str) -> dict[str, Any]:
     """Return the default config of a type at few layers."""
     from transformers import CONFIG_MAPPING
 
-    from modelmeter.frontend.modules import cut_config
+    from modelmeter.frontend.cut_config import cut_config
 
     config = CONFIG_MAPPING[model_type](**COMPLETED.get(model_type, {}))
     return {**cut_config(config, range(LAYERS)).to_dict(), "model_type": model_type}

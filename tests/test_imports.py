@@ -78,6 +78,7 @@ WITH_TORCH = (
             "configs.config",
             "configs.suspects",
             "constants",
+            "cut_config",
             "evidence",
             "experts",
             "fused_attention",

@@ -18,13 +18,20 @@ from torch import Tensor, nn
 from transformers.cache_utils import (
     DummyLayer,
     DynamicCache,
+    DynamicIndexedLayer,
     DynamicLayer,
     DynamicSlidingWindowLayer,
     LinearAttentionAndFullAttentionLayer,
     LinearAttentionLayer,
 )
 
-from modelmeter.frontend.cached_layers import InPlaceLayer, InPlaceLayerAndStates, InPlaceReference, InPlaceWindow
+from modelmeter.frontend.cached_layers import (
+    InPlaceIndexedLayer,
+    InPlaceLayer,
+    InPlaceLayerAndStates,
+    InPlaceReference,
+    InPlaceWindow,
+)
 from modelmeter.frontend.cached_states import CachedState, hold_states, list_states, read_states
 from modelmeter.frontend.windows import REFERENCE_WINDOW
 from modelmeter.support.errors import CountError
@@ -32,16 +39,20 @@ from modelmeter.support.errors import CountError
 
 @frozen(kw_only=True)
 class CachedShape:
-    """What one layer keeps for one sequence: heads and channels of keys and values, if it has any, and states."""
+    """What one layer keeps for one sequence: heads and channels of keys and values, if it has any, and states.
+
+    An indexer has one key of ``indexer_channels`` for each position.
+    """
 
     key_heads: int = 0
     key_channels: int = 0
     value_heads: int = 0
     value_channels: int = 0
+    indexer_channels: int = 0
     states: tuple[CachedState, ...] = ()
 
 
-_WITHOUT_STATES: Final = frozenset({InPlaceLayer, InPlaceWindow, InPlaceReference})
+_WITHOUT_STATES: Final = frozenset({InPlaceLayer, InPlaceIndexedLayer, InPlaceWindow, InPlaceReference})
 _get_kept: Final = attrgetter("kept")
 
 
@@ -70,6 +81,8 @@ def _replace(layer: Any) -> Any:
         return InPlaceReference(layer.sliding_window)
     if type(layer) is DynamicLayer:
         return InPlaceLayer()
+    if type(layer) is DynamicIndexedLayer:
+        return InPlaceIndexedLayer()
     if type(layer) is DynamicSlidingWindowLayer:
         return InPlaceWindow(layer.sliding_window)
     if type(layer) in (LinearAttentionLayer, DummyLayer):
@@ -105,11 +118,12 @@ def read_shapes(cache: DynamicCache) -> tuple[CachedShape | None, ...]:
 
 
 def _read_shape(layer: Any) -> CachedShape | None:
-    states = read_states(layer)
+    states, indexed = read_states(layer), getattr(layer, "indexer_keys", None)
     if has_positions(layer):
         return CachedShape(
             key_heads=layer.keys.shape[1], key_channels=layer.keys.shape[3],
             value_heads=layer.values.shape[1], value_channels=layer.values.shape[3], states=states,
+            indexer_channels=0 if indexed is None else indexed.shape[2],
         )  # fmt: skip
     return CachedShape(states=states) if states else None
 
@@ -143,4 +157,6 @@ def fill_cache(
             for heads, channels in ((shape.key_heads, shape.key_channels), (shape.value_heads, shape.value_channels))
         )
         layer.hold(keys, values)
+        if shape.indexer_channels:
+            layer.hold_indexer(torch.empty(batch_size, positions, shape.indexer_channels, dtype=dtype, device="meta"))
     return cache

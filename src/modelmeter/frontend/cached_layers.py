@@ -52,6 +52,41 @@ class InPlaceLayer(DynamicLayer):  # type: ignore[misc]  # transformers ships no
         return self.keys[:, :, : self.length], self.values[:, :, : self.length]
 
 
+class InPlaceIndexedLayer(InPlaceLayer):
+    """Keeps every position, and beside keys and values a key of the indexer that chooses positions.
+
+    Attributes
+    ----------
+    indexer_keys
+        Of shape (sequences, positions, channels); None before there are any.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.indexer_keys: Tensor | None = None
+        self._indexed: Any = 0
+
+    def begin_at(self, length: Any, prompt: Any, is_full: bool | None) -> Any:
+        """Be where ``length`` positions are cached, and return how many its buffers have room for."""
+        self._indexed = length
+        return super().begin_at(length, prompt, is_full)
+
+    def hold_indexer(self, keys: Tensor) -> None:
+        """Take a buffer for the keys of the indexer, after those for keys and values."""
+        self.indexer_keys = keys
+        self.kept = (*self.kept, keys)
+
+    def update_indexer(self, indexer_key_states: Tensor) -> Tensor:
+        """Cache keys of the indexer, and return all that are cached."""
+        start = self._indexed
+        self._indexed = start + indexer_key_states.shape[1]
+        if self.indexer_keys is None:
+            self.hold_indexer(indexer_key_states)
+            return indexer_key_states
+        self.indexer_keys[:, start : self._indexed].copy_(indexer_key_states)
+        return self.indexer_keys[:, : self._indexed]
+
+
 class InPlaceWindow(DynamicSlidingWindowLayer):  # type: ignore[misc]  # transformers ships no types
     """Keeps the last positions that the next one may see: a window less one, in which the newest replaces the oldest.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import torch
 import transformers
@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from modelmeter.frontend.cards.card import Blocks, Tower
 from modelmeter.frontend.configs.config_fields import clip
+from modelmeter.frontend.cut_config import cut_config
 from modelmeter.frontend.experts import STAND_IN
 from modelmeter.frontend.kinds import describe_kind, leave_out_turns
 from modelmeter.frontend.refusals import describe_module
@@ -20,9 +21,6 @@ from modelmeter.graph.dtypes import default_dtype
 from modelmeter.support.errors import ArchitectureError
 
 _MOST_LAYERS_TRACED = 12
-
-_FIRST_LAYERS: Final = ("first_k_dense_replace", "num_dense_layers")
-"""Keys that say how many of the first layers are dense."""
 
 
 def build_modules(config: PreTrainedConfig, *, dtype: torch.dtype = torch.bfloat16, class_name: str = "") -> nn.Module:
@@ -132,13 +130,15 @@ class Depth:
         return next((stack for stack in self.stacks if stack.layers == path), None)
 
 
-def choose_depth(config: PreTrainedConfig, model: nn.Module, *, class_name: str = "") -> Depth:
+def choose_depth(
+    config: PreTrainedConfig, model: nn.Module, *, class_name: str = "", is_first_apart: bool = False
+) -> Depth:
     """Return the first layers that have each kind at least twice, where the model has two of it.
 
     Of a row of one kind, the layers that follow two of it, or one if two were in a row before, are left out: which kind
     comes after which stays. Where that leaves many, so are turns of several kinds. A model of few layers must have the
     very kinds of those that it stands for; if it has not, none is left out, and then it is the whole model that is
-    traced.
+    traced. The first layer is of a kind of its own where ``is_first_apart`` says so.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def choose_depth(config: PreTrainedConfig, model: nn.Module, *, class_name: str 
     layers = find_layers(model, count)
     _refuse_encoders(model.get_submodule(layers), config)
     numbers: dict[Hashable, int] = {}
-    described = [describe_kind(layer) for layer in model.get_submodule(layers).children()]
+    described = _describe_kinds(model.get_submodule(layers), is_first_apart)
     kinds = tuple(numbers.setdefault(kind, len(numbers)) for kind in described)
     needed = [min(2, kinds.count(kind)) for kind in range(len(numbers))]
     first = next(
@@ -168,11 +168,29 @@ def choose_depth(config: PreTrainedConfig, model: nn.Module, *, class_name: str 
             built = build_modules(shallow, class_name=class_name)
         except ArchitectureError:  # a config that says what holds for no other number of layers
             continue
-        seen = [describe_kind(layer) for layer in built.get_submodule(layers).children()]
+        seen = _describe_kinds(built.get_submodule(layers), is_first_apart)
         if seen == [described[layer] for layer in chosen]:
             stack = Stack(layers=layers, kinds=kinds, traced=tuple(kinds[layer] for layer in chosen))
             return evolve(whole, config=shallow, stacks=(stack,))
     return whole
+
+
+def set_first_apart(depth: Depth) -> Depth:
+    """Return the depth of the same model with a first layer of a kind of its own.
+
+    Raises
+    ------
+    ArchitectureError
+        If it is that already.
+    """
+    (stack,) = depth.stacks
+    if stack.kinds.count(stack.kinds[0]) == 1:
+        raise ArchitectureError("layers of one kind are called with other tensors", place=stack.layers)
+    return choose_depth(depth.whole.config, depth.whole, class_name=depth.class_name, is_first_apart=True)
+
+
+def _describe_kinds(layers: nn.Module, is_first_apart: bool) -> list[Hashable]:
+    return [(describe_kind(layer), is_first_apart and not place) for place, layer in enumerate(layers.children())]
 
 
 def _leave_out(kinds: Sequence[int]) -> tuple[int, ...]:
@@ -254,45 +272,3 @@ def _find_stack(
             found=f"block {kinds.index(alone[0])} is the only one of its kind",
         )  # fmt: skip
     return Stack(layers=blocks.path, kinds=kinds, traced=traced)
-
-
-def cut_config(config: PreTrainedConfig, layers: Sequence[int]) -> PreTrainedConfig:
-    """Return the config of a model of some of the ``layers``: lists of one entry for each layer are cut.
-
-    So are mappings from the number of a layer to what it has of its own, and numbers of the first layers.
-
-    Raises
-    ------
-    ArchitectureError
-        If transformers refuses it, or the config says in another way how many layers it has.
-    """
-    fields = config.to_dict()
-    text = fields["text_config"] if isinstance(fields.get("text_config"), dict) else fields
-    key = config.get_text_config().attribute_map.get("num_hidden_layers", "num_hidden_layers")
-    count = config.get_text_config().num_hidden_layers
-    for name, value in text.items():
-        if isinstance(value, list) and len(value) == count:
-            text[name] = [value[layer] for layer in layers if layer < count]
-        elif isinstance(value, dict) and value and all(str(layer).isdecimal() for layer in value):
-            by_layer = {int(layer): (type(layer), own) for layer, own in value.items()}
-            text[name] = {
-                by_layer[layer][0](place): by_layer[layer][1] for place, layer in enumerate(layers) if layer in by_layer
-            }
-    for name in _FIRST_LAYERS:
-        if type(text.get(name)) is int:
-            text[name] = sum(layer < text[name] for layer in layers)
-    for each in (key, "decoder_layers"):
-        if each in text:
-            text[each] = len(layers)
-    try:
-        cut = type(config).from_dict(fields)
-    except Exception as error:  # each class of transformers checks its own config in its own way
-        raise ArchitectureError(
-            "transformers refuses a config of few layers", place=str(config.model_type), found=clip(error)
-        ) from error
-    if cut.get_text_config().num_hidden_layers != len(layers):
-        raise ArchitectureError(
-            "the config cannot be made one of fewer layers", place=str(config.model_type),
-            expected=f"{key} = {len(layers)}", found=cut.get_text_config().num_hidden_layers,
-        )  # fmt: skip
-    return cut

@@ -160,7 +160,9 @@ class Windows:
     Parameters
     ----------
     sizes
-        Of windows over all positions, in ascending order.
+        Of windows over all positions, in ascending order; positions that an indexer chooses have the same border.
+    chosen
+        How many positions an indexer chooses.
     behind_prompt
         Of a window over what was generated, in layers that keep all of the prompt.
     chunks
@@ -168,6 +170,7 @@ class Windows:
     """
 
     sizes: tuple[int, ...] = ()
+    chosen: int | None = None
     behind_prompt: int | None = None
     chunks: tuple[int, ...] = ()
 

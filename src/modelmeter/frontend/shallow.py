@@ -6,16 +6,19 @@ contexts. A server runs a model many times, so that formulas are those of later 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from attrs import evolve
 from torch import Tensor, nn
-from transformers.cache_utils import DynamicCache
+from transformers.cache_utils import Cache, DynamicCache
 
 from modelmeter.frontend.cache import make_cache, name_cache
-from modelmeter.frontend.modules import Depth, build_modules
+from modelmeter.frontend.modules import Depth, build_modules, set_first_apart
+from modelmeter.verify.dispatch import tensors_in
 
 Kept = list[dict[str, Tensor]]
 """The tensors that each module of a model holds by name, beside its parameters."""
@@ -42,11 +45,16 @@ def build_shallow(depth: Depth, dtype: torch.dtype = torch.bfloat16) -> nn.Modul
 def learn_once(depth: Depth, learn: Callable[[nn.Module], Learned]) -> tuple[Depth, Learned]:
     """Return what is learned from the first forward of a model, and a depth that knows whether it keeps something.
 
-    What changes in a second forward of another length is left to the traces, whose guards say where it does.
+    What changes in a second forward of another length is left to the traces, whose guards say where it does. Where
+    the first layer is called with other tensors than those of its kind, it becomes one of its own.
     """
     model = build_shallow(depth)
     before = _list_kept(model)
-    learned = learn(model)
+    with _watch_calls(depth, model) as calls:
+        learned = learn(model)
+    (stack, *_), (first, *others) = depth.stacks, calls
+    if any(kind == stack.traced[0] and call != first for kind, call in zip(stack.traced[1:], others, strict=True)):
+        return learn_once(set_first_apart(depth), learn)
     after = _list_kept(model)
     if _is_same(before, after):
         return depth, learned
@@ -56,6 +64,22 @@ def learn_once(depth: Depth, learn: Callable[[nn.Module], Learned]) -> tuple[Dep
         return depth, learned
     _warm_up(depth.whole)
     return evolve(depth, keeps_once=True), learned
+
+
+@contextmanager
+def _watch_calls(depth: Depth, model: nn.Module) -> Iterator[list[list[tuple[int, ...]]]]:
+    """Note the shapes of the tensors that each layer is called with first."""
+    layers = list(model.get_submodule(depth.stacks[0].layers).children())
+    calls: list[list[tuple[int, ...]]] = [[] for _ in layers]
+
+    def note(place: int, module: nn.Module, args: Any, kwargs: Any) -> None:
+        given = [each for each in (*args, *kwargs.values()) if not isinstance(each, Cache)]
+        calls[place] = calls[place] or [tuple(tensor.shape) for tensor in tensors_in(given)]
+
+    with ExitStack() as hooks:
+        for place, layer in enumerate(layers):
+            hooks.callback(layer.register_forward_pre_hook(partial(note, place), with_kwargs=True).remove)
+        yield calls
 
 
 def _warm_up(model: nn.Module) -> None:

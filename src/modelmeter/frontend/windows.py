@@ -19,6 +19,9 @@ REFERENCE_WINDOW: Final = "reference_sliding_attention"
 LEAST_WINDOW: Final = 16
 """Of shorter windows, too few sizes are below the border for a symbol to stand for them."""
 
+_CHOSEN: Final = "index_topk"
+"""The key of a config that says how many positions an indexer chooses for attention: all where there are no more."""
+
 _WITHOUT_WINDOW: Final = frozenset({"full_attention", "linear_attention"})
 """Kinds of layers that have no window, whatever the config says of one."""
 
@@ -54,7 +57,7 @@ def find_windows(config: Any) -> Windows:
     """
     text = config.get_text_config()
     kinds = getattr(text, "layer_types", None) or ()
-    sizes = {name: getattr(text, name, None) for name in ("sliding_window", "attention_chunk_size")}
+    sizes = {name: getattr(text, name, None) for name in ("sliding_window", "attention_chunk_size", _CHOSEN)}
     if kinds and {*kinds} <= _WITHOUT_WINDOW:  # what no layer has may be of any length
         sizes = {name: size for name, size in sizes.items() if type(size) is int and size >= LEAST_WINDOW}
     for name, size in sizes.items():
@@ -64,7 +67,7 @@ def find_windows(config: Any) -> Windows:
             )
     found = tuple(sorted({size for size in sizes.values() if type(size) is int and size > 0}))
     if REFERENCE_WINDOW not in kinds:
-        return Windows(sizes=found)
+        return Windows(sizes=found, chosen=sizes.get(_CHOSEN))
     others = set(kinds) - {REFERENCE_WINDOW, "full_attention"}
     if others or len(found) != 1:
         raise CountError("layers have windows of several kinds", expected=REFERENCE_WINDOW, found=sorted(others))
@@ -138,11 +141,19 @@ def describe_windows(windows: Windows) -> dict[str, str]:
             f"what is generated: it was {traced}. A step sees the prompt and the window, its own position among them; "
             "between two steps a layer keeps one position less, as the cache of transformers for such layers does."
         }
-    if not windows.sizes:
-        return {}
-    sizes = " and ".join(map(str, windows.sizes))
-    return {
-        "Windows": f"Where layers have a window of {sizes} positions, it was {traced}. A prompt is multiplied as a "
-        "whole, with a mask, as the modules do. A step sees the positions of the window, its own among them; between "
-        f"two steps a layer keeps one position less, as {keeps}."
-    }
+    rules = {}
+    full = [size for size in windows.sizes if size != windows.chosen]
+    if full:
+        sizes = " and ".join(map(str, full))
+        rules["Windows"] = (
+            f"Where layers have a window of {sizes} positions, it was {traced}. A prompt is multiplied as a "
+            "whole, with a mask, as the modules do. A step sees the positions of the window, its own among them; "
+            f"between two steps a layer keeps one position less, as {keeps}."
+        )
+    if windows.chosen in windows.sizes:
+        rules["Chosen positions"] = (
+            f"For the attention of a token, an indexer chooses {windows.chosen} positions, or all where there are no "
+            "more: both were traced. Its keys are cached beside those of the attention. Positions that are not chosen "
+            "are masked and multiplied all the same, as the modules do."
+        )
+    return rules

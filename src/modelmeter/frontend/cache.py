@@ -22,6 +22,7 @@ from transformers.cache_utils import (
     DynamicLayer,
     DynamicSlidingWindowLayer,
     LinearAttentionAndFullAttentionLayer,
+    LinearAttentionAndSlidingWindowAttentionLayer,
     LinearAttentionLayer,
 )
 
@@ -31,6 +32,7 @@ from modelmeter.frontend.cached_layers import (
     InPlaceLayerAndStates,
     InPlaceReference,
     InPlaceWindow,
+    InPlaceWindowAndStates,
 )
 from modelmeter.frontend.cached_states import CachedState, hold_states, list_states, read_states
 from modelmeter.frontend.windows import REFERENCE_WINDOW
@@ -89,6 +91,8 @@ def _replace(layer: Any) -> Any:
         return layer  # one writes into what it keeps, and one keeps nothing
     if type(layer) is LinearAttentionAndFullAttentionLayer:
         return InPlaceLayerAndStates(number_of_states=layer.number_of_states)
+    if type(layer) is LinearAttentionAndSlidingWindowAttentionLayer:
+        return InPlaceWindowAndStates(layer.sliding_window, number_of_states=layer.number_of_states)
     raise CountError(
         "a layer of the cache is neither keys and values of all positions or of a window, nor states of one size",
         found=type(layer).__name__,

@@ -211,3 +211,11 @@ class InPlaceLayerAndStates(LinearAttentionLayer, InPlaceLayer):  # type: ignore
     def __init__(self, number_of_states: int) -> None:
         InPlaceLayer.__init__(self)
         LinearAttentionLayer.__init__(self, number_of_states=number_of_states)
+
+
+class InPlaceWindowAndStates(LinearAttentionLayer, InPlaceWindow):  # type: ignore[misc]  # transformers ships no types
+    """Keeps the positions of a window, and states beside them."""
+
+    def __init__(self, sliding_window: int, number_of_states: int) -> None:
+        InPlaceWindow.__init__(self, sliding_window)
+        LinearAttentionLayer.__init__(self, number_of_states=number_of_states)

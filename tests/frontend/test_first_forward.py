@@ -43,6 +43,7 @@ def test_a_rotation_is_that_of_every_forward_but_the_first(compiled: TracedCompi
     for forward in compiled.traced.runs["decode"].forwards:
         counted = [each.operator for each in forward.operators if each.path == "model.rotary_emb"]
         assert sum(each.cuda_core_flops for each in counted) == by_hand
+    assert "those of later forwards" in compiled.traced.conventions["First forward"]
 
 
 def test_a_first_forward_does_more() -> None:

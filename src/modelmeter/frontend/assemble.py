@@ -44,7 +44,7 @@ from modelmeter.frontend.positions import describe_positions, limit_context
 from modelmeter.frontend.records import TracedForward, TracedModel, TracedRun
 from modelmeter.frontend.refusals import describe_unpriced, name_line
 from modelmeter.frontend.regions import merge_alike, merge_regions
-from modelmeter.frontend.shallow import build_shallow, learn_once
+from modelmeter.frontend.shallow import build_shallow, describe_first_forward, learn_once
 from modelmeter.frontend.substitution import Substitution
 from modelmeter.frontend.text_parts import CACHED, split_stage
 from modelmeter.frontend.text_stages import learn_stages, list_stages
@@ -148,6 +148,7 @@ def trace_model(
             **describe_windows(windows),
             **describe_chunks(chunks),
             **describe_positions(longest),
+            **describe_first_forward(depth),
             **describe_left_out(unused, left_out, has_text=bool(traced_text)),
             **describe_refused(refused, tuple(runs)),
         },

@@ -66,6 +66,16 @@ def learn_once(depth: Depth, learn: Callable[[nn.Module], Learned]) -> tuple[Dep
     return evolve(depth, keeps_once=True), learned
 
 
+def describe_first_forward(depth: Depth) -> dict[str, str]:
+    """Return the counting rule for a first forward, where it does more than later ones."""
+    if not depth.keeps_once:
+        return {}
+    return {
+        "First forward": "Modules keep tensors that they make in their first forward, such as the frequencies of a "
+        "rotation for long contexts. The formulas are those of later forwards, which read them."
+    }
+
+
 @contextmanager
 def _watch_calls(depth: Depth, model: nn.Module) -> Iterator[list[list[tuple[int, ...]]]]:
     """Note the shapes of the tensors that each layer is called with first."""

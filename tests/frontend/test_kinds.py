@@ -11,6 +11,7 @@ from torch import nn
 from modelmeter.frontend.configs.config import make_config
 from modelmeter.frontend.kinds import describe_kind, leave_out_turns
 from modelmeter.frontend.modules import build_modules, choose_depth
+from modelmeter.frontend.shallow import learn_once, run_prompt
 
 
 class Scaled(nn.Module):
@@ -60,3 +61,14 @@ def test_turns_of_layers_are_left_out(kinds: list[int], left: list[int]) -> None
     assert set(pairwise(found)) == set(pairwise(kinds))
     assert all(found.count(kind) >= min(2, kinds.count(kind)) for kind in kinds)
     assert len(found) == len(left)
+
+
+def test_a_first_layer_that_is_given_another_type_is_of_its_own_kind() -> None:
+    fields = {
+        "model_type": "mamba2", "hidden_size": 22, "num_hidden_layers": 5, "vocab_size": 97, "num_heads": 11,
+        "head_dim": 4, "state_size": 7, "n_groups": 1, "chunk_size": 16,
+    }  # fmt: skip
+    config = make_config(fields, "residual", place="here").config
+    depth, _ = learn_once(choose_depth(config, build_modules(config)), run_prompt)
+    # Embeddings are in bfloat16, and what is added up from then on in float32.
+    assert (depth.stacks[0].kinds, depth.stacks[0].traced) == ((0, 1, 1, 1, 1), (0, 1, 1))

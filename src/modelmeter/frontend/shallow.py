@@ -23,6 +23,9 @@ from modelmeter.verify.dispatch import tensors_in
 Kept = list[dict[str, Tensor]]
 """The tensors that each module of a model holds by name, beside its parameters."""
 
+Call = list[tuple[tuple[int, ...], torch.dtype]]
+"""The shapes and types of the tensors that a layer is given."""
+
 Learned = TypeVar("Learned")
 
 
@@ -77,14 +80,14 @@ def describe_first_forward(depth: Depth) -> dict[str, str]:
 
 
 @contextmanager
-def _watch_calls(depth: Depth, model: nn.Module) -> Iterator[list[list[tuple[int, ...]]]]:
-    """Note the shapes of the tensors that each layer is called with first."""
+def _watch_calls(depth: Depth, model: nn.Module) -> Iterator[list[Call]]:
+    """Note what each layer is called with first."""
     layers = list(model.get_submodule(depth.stacks[0].layers).children())
-    calls: list[list[tuple[int, ...]]] = [[] for _ in layers]
+    calls: list[Call] = [[] for _ in layers]
 
     def note(place: int, module: nn.Module, args: Any, kwargs: Any) -> None:
         given = [each for each in (*args, *kwargs.values()) if not isinstance(each, Cache)]
-        calls[place] = calls[place] or [tuple(tensor.shape) for tensor in tensors_in(given)]
+        calls[place] = calls[place] or [(tuple(tensor.shape), tensor.dtype) for tensor in tensors_in(given)]
 
     with ExitStack() as hooks:
         for place, layer in enumerate(layers):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import pytest
 import sympy
 
+from modelmeter.compiled_model import CompiledModel
 from modelmeter.dimensions.functions import CeilDiv
 from modelmeter.frontend.chunks import Chunks, list_filled, trace_in_chunks
 from modelmeter.frontend.windows import TracedRegion
@@ -13,40 +18,13 @@ from modelmeter.model.registry import forget_model
 from modelmeter.support.errors import CountError, ModelMeterError
 from modelmeter.verify.guards import GuardError, is_padded
 
-LFM2 = {
+LFM2: dict[str, Any] = {
     "model_type": "lfm2", "hidden_size": 48, "intermediate_size": 59, "num_hidden_layers": 3, "vocab_size": 101,
     "num_attention_heads": 3, "num_key_value_heads": 1, "conv_L_cache": 5, "block_auto_adjust_ff_dim": False,
     "layer_types": ["conv", "full_attention", "conv"],
 }  # fmt: skip
 
-prompt = sympy.Symbol("seq_len", integer=True, positive=True)
-
-
-def test_a_convolution_keeps_a_state_that_does_not_grow() -> None:
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-    from torch.utils.flop_counter import FlopCounterMode
-
-    from modelmeter.frontend.compile import compile_config
-
-    compiled = compile_config(LFM2, name="Tiny-LFM2", points=1).compiled
-    try:
-        with torch.device("meta"), torch.no_grad():
-            model = transformers.AutoModelForCausalLM.from_config(transformers.Lfm2Config.from_dict(LFM2)).eval()
-            with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-                model(input_ids=torch.empty(3, 29, dtype=torch.int64), use_cache=True, logits_to_keep=1)
-        cost = compiled.evaluate("prefill", batch_size=3, seq_len=29)
-        assert cost.tensor_core_flops == counter.get_total_flops() > 0
-        # Keys and values of one head of 16 channels at 29 positions, and two states of 48 channels and 5 positions.
-        assert cost.kv_cache_bytes == 2 * 3 * (2 * 16 * 29 + 2 * 48 * 5)
-        with pytest.raises(ModelMeterError, match="seq_len: a size is not a whole number in range"):
-            compiled.evaluate("prefill", seq_len=4)  # a state of 5 positions would be padded
-    finally:
-        forget_model("tiny-lfm2")
-
-
-NEMOTRON_H = {
+NEMOTRON_H: dict[str, Any] = {
     "model_type": "nemotron_h", "hidden_size": 48, "intermediate_size": 59, "vocab_size": 101, "num_hidden_layers": 4,
     "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 10, "mamba_num_heads": 6, "mamba_head_dim": 7,
     "ssm_state_size": 11, "n_groups": 2, "conv_kernel": 5, "chunk_size": 16,
@@ -54,7 +32,12 @@ NEMOTRON_H = {
 }  # fmt: skip
 
 
-def test_a_layer_without_a_cache_keeps_nothing() -> None:
+prompt = sympy.Symbol("seq_len", integer=True, positive=True)
+
+
+@contextmanager
+def compile_beside(fields: dict[str, Any], name: str) -> Iterator[tuple[CompiledModel, int, Any]]:
+    """Compile a model, and run the modules of transformers for three prompts of 29 tokens: their FLOPs and cache."""
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -62,25 +45,39 @@ def test_a_layer_without_a_cache_keeps_nothing() -> None:
 
     from modelmeter.frontend.compile import compile_config
 
-    compiled = compile_config(NEMOTRON_H, name="Tiny-Nemotron", points=1).compiled
+    compiled = compile_config(fields, name=name, points=1).compiled
     try:
         with torch.device("meta"), torch.no_grad():
-            config = transformers.NemotronHConfig.from_dict(NEMOTRON_H)
+            config = transformers.CONFIG_MAPPING[fields["model_type"]].from_dict(fields)
             model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
             with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-                cache = model(
-                    input_ids=torch.empty(3, 29, dtype=torch.int64), use_cache=True, logits_to_keep=1
-                ).past_key_values
+                tokens = torch.empty(3, 29, dtype=torch.int64)
+                cache = model(input_ids=tokens, use_cache=True, logits_to_keep=1).past_key_values
+        yield compiled, counter.get_total_flops(), cache
+    finally:
+        forget_model(compiled.definition.name)
+
+
+def test_a_convolution_keeps_a_state_that_does_not_grow() -> None:
+    with compile_beside(LFM2, "Tiny-LFM2") as (compiled, flops, _):
         cost = compiled.evaluate("prefill", batch_size=3, seq_len=29)
-        assert cost.tensor_core_flops == counter.get_total_flops() > 0
+        assert cost.tensor_core_flops == flops > 0
+        # Keys and values of one head of 16 channels at 29 positions, and two states of 48 channels and 5 positions.
+        assert cost.kv_cache_bytes == 2 * 3 * (2 * 16 * 29 + 2 * 48 * 5)
+        with pytest.raises(ModelMeterError, match="seq_len: a size is not a whole number in range"):
+            compiled.evaluate("prefill", seq_len=4)  # a state of 5 positions would be padded
+
+
+def test_a_layer_without_a_cache_keeps_nothing() -> None:
+    with compile_beside(NEMOTRON_H, "Tiny-Nemotron") as (compiled, flops, cache):
+        cost = compiled.evaluate("prefill", batch_size=3, seq_len=29)
+        assert cost.tensor_core_flops == flops > 0
         scan, first_mlp, attention, last_mlp = cache.layers
         kept = [attention.keys, attention.values, *scan.conv_states.values(), *scan.recurrent_states.values()]
         assert cost.kv_cache_bytes == sum(tensor.nbytes for tensor in kept)
         # Keys and values of one head of 10 channels; a convolution over 6 x 7 + 2 x 2 x 11; a float32 state.
         assert cost.kv_cache_bytes == 3 * (2 * 2 * 10 * 29 + 2 * 86 * 5 + 4 * 6 * 7 * 11)
         assert first_mlp.keys is last_mlp.keys is None
-    finally:
-        forget_model("tiny-nemotron")
 
 
 def test_states_in_float32_are_cached_and_no_activations() -> None:

@@ -170,7 +170,8 @@ def _compile_model(
     with quiet(), blaming_config(read.config), name_line("a trace of the modules"):
         traced, depth = trace_model(read.config, read.name, begin, card=card, class_name=read.class_name)
     if general:
-        traced = add_general(traced, depth, read.config, _compile, begin)
+        with quiet():  # transformers warns of small configs, which are refused by name
+            traced = add_general(traced, depth, read.config, _compile, begin)
     unchecked = _compile(traced)
     begin("count the modules")
     with quiet():

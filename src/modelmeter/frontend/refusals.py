@@ -19,6 +19,7 @@ _READS: Final = re.compile(r"\bconfig\.([a-z]\w*)")
 _SHOWN: Final = (int, str, float, list, dict)
 _MOST_KEYS: Final = 10
 _LONGEST_VALUE: Final = 60
+_LONGEST_REASON: Final = 400
 
 
 def find_lines() -> tuple[tuple[str, int], ...]:
@@ -35,7 +36,7 @@ def find_lines() -> tuple[tuple[str, int], ...]:
 def make_plain(error: ModelMeterError) -> str:
     """Return a message as a part of one sentence of plain text, which may stand in a docstring and on a page."""
     kept = "".join(letter if letter.isprintable() and letter not in '\\`$"' else " " for letter in str(error))
-    return clip(kept).rstrip(".")
+    return clip(kept, _LONGEST_REASON).rstrip(".")
 
 
 @contextmanager

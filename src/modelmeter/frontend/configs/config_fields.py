@@ -94,9 +94,9 @@ def check_depth(layers: int, place: str) -> None:
         )
 
 
-def clip(found: object) -> str:
-    """Return what was found as one short line."""
+def clip(found: object, most: int = 200) -> str:
+    """Return what was found as one short line of at most so many characters."""
     if isinstance(found, int):
         return str(found) if abs(found) < 10**30 else f"a number of {found.bit_length()} bits"
     text = " ".join(str(found).split())
-    return text if len(text) <= 200 else f"{text[:200]}..."
+    return text if len(text) <= most else f"{text[:most]}..."

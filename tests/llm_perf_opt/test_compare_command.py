@@ -233,24 +233,25 @@ def test_what_cannot_be_compared_is_refused_in_one_line(arguments: tuple[str, ..
     assert "\n" not in found
 
 
-def test_the_shipped_page_is_written_and_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = ("--out", str(tmp_path), "deepseek-ocr@tiny", "deepseek-ocr@small")
+def test_the_shipped_page_is_written_and_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model that no page fits is left out with its reason."""
+    monkeypatch.setattr(write_compared_page, "OUTPUT_TOKENS", 3)
+    out = ("--out", str(tmp_path), "deepseek-ocr@tiny", "deepseek-ocr@small", "deepseek-ocr@huge")
     assert write_compared_page.main(out) == 0
     assert write_compared_page.main(("--check", *out)) == 0
-    page = tmp_path / "compared.md"
-    assert page.read_text(encoding="utf-8").startswith("<!-- Written by `python -m llm_perf_opt.runners.")
-    page.write_text(page.read_text(encoding="utf-8").replace("never", "always", 1), encoding="utf-8")
-    assert write_compared_page.main(("--check", *out)) == 1
-    assert "is stale; run python -m llm_perf_opt.runners.write_compared_page" in capsys.readouterr().err
-
-
-def test_a_model_that_no_page_fits_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write_compared_page, "OUTPUT_TOKENS", 3)
-    files = write_compared_page.render(("deepseek-ocr@tiny", "deepseek-ocr@small", "deepseek-ocr@huge"))
+    page, numbers = tmp_path / "compared.md", tmp_path / "compared.json"
+    files = {path.name: path.read_text(encoding="utf-8") for path in (page, numbers)}
+    assert files["compared.md"].startswith("<!-- Written by `python -m llm_perf_opt.runners.")
     assert "deepseek-ocr@huge is left out: there is no mode of this name" in files["compared.md"]
     assert {row["model"] for row in json.loads(files["compared.json"])["pages"]} == {
         "deepseek-ocr@tiny", "deepseek-ocr@small"
     }  # fmt: skip
+    monkeypatch.setattr(write_compared_page, "render", lambda *_: files)  # which is what the check has found
+    page.write_text(page.read_text(encoding="utf-8").replace("never", "always", 1), encoding="utf-8")
+    assert write_compared_page.main(("--check", *out)) == 1
+    assert "is stale; run python -m llm_perf_opt.runners.write_compared_page" in capsys.readouterr().err
 
 
 def test_frontiers_are_of_sizes_that_the_evaluators_take() -> None:

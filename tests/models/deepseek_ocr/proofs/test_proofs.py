@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Iterable
+from unittest.mock import Mock
 
 import pytest
 from attrs import evolve
 from tiny import TINY
 
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.proofs import all_proofs, reference_cases
+from modelmeter.models.deepseek_ocr.proofs import all_proofs, random_points, reference_cases
 from modelmeter.models.deepseek_ocr.proofs.all_proofs import (
-    formulas_of,
+    Proof,
     list_deep_cases,
     list_full_proofs,
     list_quick_proofs,
@@ -20,41 +20,42 @@ from modelmeter.models.deepseek_ocr.proofs.all_proofs import (
     with_and_without_casts,
 )
 from modelmeter.models.deepseek_ocr.proofs.trace_sizes import BATCH_SIZE, positive
-from modelmeter.verify.case import Case
-from modelmeter.verify.model_formulas import ModelFormulas
-from modelmeter.verify.symbolic_trace import SymbolicTrace
+from modelmeter.verify import stage_peaks
 
 PUBLISHED = DeepSeekOCRArchitecture()
 
 
 class StoppedError(Exception):
-    """Ends a proof where its trace would begin."""
+    """Ends a proof where it says what it does first."""
 
 
 @pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Collect the names of the cases in place of running them."""
+def no_formulas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Build nothing before a proof begins."""
+    monkeypatch.setattr(all_proofs, "formulas_of", Mock())
+    monkeypatch.setattr(stage_peaks, "_find_peaks", Mock())
+    for module in (all_proofs, random_points):
+        monkeypatch.setattr(module, "build_formulas", Mock())
+        monkeypatch.setattr(module, "trace_reference", Mock())
 
-    def stop(case: Case) -> SymbolicTrace:
+
+def name_firsts(proofs: Iterable[Proof]) -> list[str]:
+    """Return what each proof says as it begins, in place of running it."""
+    names: list[str] = []
+
+    def stop(name: str) -> None:
+        names.append(name)
         raise StoppedError
 
-    def build(architecture: DeepSeekOCRArchitecture, *, symbolic: Collection[str] = ()) -> ModelFormulas | None:
-        # Only training steps come to their formulas: they are no case.
-        return formulas_of(architecture, symbolic=symbolic) if symbolic == architecture.dimension_values() else None
-
-    monkeypatch.setattr(Case, "run", stop)
-    monkeypatch.setattr(all_proofs, "formulas_of", build)
-    return []
-
-
-def test_a_full_run_has_every_residue_class_and_every_part(names: list[str]) -> None:
-    proofs = list(list_full_proofs(TINY))
     for proof in proofs:
-        verdicts = proof(names.append)
-        try:
-            next(verdicts)
-        except StoppedError:
-            continue
+        with pytest.raises(StoppedError):
+            next(proof(stop))
+    return names
+
+
+@pytest.mark.usefixtures("no_formulas")
+def test_a_full_run_has_every_residue_class_and_every_part() -> None:
+    names = name_firsts(list_full_proofs(TINY))
     for residue in range(28):
         side = f"448*k + {16 * residue}" if residue else "448*k"
         assert f"page of {side} pixels, 0 x 0 tiles" in names
@@ -68,10 +69,9 @@ def test_a_full_run_has_every_residue_class_and_every_part(names: list[str]) -> 
     assert sum(name.startswith("one more layer") for name in names) == 5
 
 
-def test_a_quick_run_proves_both_implementations_and_the_identities(names: list[str]) -> None:
-    for proof in list_quick_proofs(TINY):
-        with suppress(StoppedError):
-            next(proof(names.append))
+@pytest.mark.usefixtures("no_formulas")
+def test_a_quick_run_proves_both_implementations_and_the_identities() -> None:
+    names = name_firsts(list_quick_proofs(TINY))
     assert [name.partition(" at ")[0] for name in names] == [
         "prefill",
         "page of 448*k + 80 pixels, 0 x 0 tiles",

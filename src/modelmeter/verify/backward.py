@@ -19,10 +19,11 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelmeter.metrics.operator_table import ATTENTION, vector_flops
+from modelmeter.metrics.operator_table import ATTENTION, VIEW_OPERATORS, vector_flops
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, DispatchFollower, tensors_in
 from modelmeter.verify.gradient_graph import GradientGraph, Meeting
+from modelmeter.verify.known_results import KnownResults
 from modelmeter.verify.operators import CountedOperator, OperatorRecorder
 from modelmeter.verify.weights import weigh
 
@@ -60,18 +61,21 @@ class Attention:
 class BackwardCounter(DispatchFollower):
     """Counts the ATen operators of a backward, but for sums and for what ``attentions`` do.
 
+    Those that are ``known`` do not run again: in a backward no gradients of gradients are wanted.
+
     Raises
     ------
     CountError
         As :class:`~modelmeter.verify.dispatch.DispatchFollower`.
     """
 
-    def __init__(self, attentions: Sequence[Attention]) -> None:
-        super().__init__(nn.Module())
+    def __init__(self, attentions: Sequence[Attention], known: KnownResults) -> None:
+        super().__init__(nn.Module(), known)
         self.calls: Counter[str] = Counter()
         self.cuda_core_flops = 0
         self.summed = 0
         self._attentions = attentions
+        self._known = known
 
     def note(self, operator: Dispatched) -> None:
         """Count an operator that is no sum of gradients."""
@@ -83,12 +87,13 @@ class BackwardCounter(DispatchFollower):
     ) -> Any:
         """Run ``func``, and count it unless attention does it."""
         if func._overloadpacket.__name__ in SUMS:
-            result = func(*args, **(kwargs or {}))
+            result = self._known.run(func, args, kwargs or {})
             self.summed += result.numel()
             return result
         node = torch._C._current_autograd_node()
         if node is not None and find_attention(node._sequence_nr(), self._attentions) is not None:
-            return func(*args, **(kwargs or {}))
+            run = self._known.view if func._overloadpacket.__name__ in VIEW_OPERATORS else self._known.run
+            return run(func, args, kwargs or {})
         return super().__torch_dispatch__(func, types, args, kwargs)
 
 
@@ -177,7 +182,9 @@ def run_backward(outputs: Sequence[Tensor], graph: GradientGraph, attentions: Se
         When it does something that nothing accounts for.
     """
     gradients = [torch.empty_like(output) for output in outputs]
-    counter, flops = BackwardCounter(attentions), FlopCounterMode(display=False)
+    flops = FlopCounterMode(display=False)
+    known = KnownResults(flops.get_total_flops)
+    counter = BackwardCounter(attentions, known)
     with flops, counter:
         torch.autograd.grad(outputs, graph.leaves, gradients)
     expected = sum(meeting.sums * meeting.elements for meeting in graph.meetings)
@@ -186,7 +193,7 @@ def run_backward(outputs: Sequence[Tensor], graph: GradientGraph, attentions: Se
     sums = sum(meeting.sums * meeting.elements for meeting in graph.meetings if not _is_inside(meeting, attentions))
     entries = sum(vector_flops(ATTENTION_BACKWARD, attention.scores) for attention in attentions)
     return BackwardCount(
-        tensor_core_flops=flops.get_total_flops(),
+        tensor_core_flops=known.get_total_flops(),
         cuda_core_flops=counter.cuda_core_flops + int(entries + vector_flops("add", sums)),
         aten_calls=dict(counter.calls),
     )

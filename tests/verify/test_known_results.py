@@ -8,15 +8,20 @@ from typing import Any
 import pytest
 import sympy
 import torch
+from attrs import evolve
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from modelmeter.frontend.recording import Recording, record_forward
+from modelmeter.metrics.cost import Work
 from modelmeter.verify import known_results
 from modelmeter.verify.known_results import KnownForward, KnownResults
+from modelmeter.verify.operators import CountedOperator
 from modelmeter.verify.symbolic_trace import make_sizes, symbolic_mode
+from modelmeter.verify.training import count_training_step
 
 ATEN = torch.ops.aten
+learn = known_results._learn
 
 
 class Ran(TorchDispatchMode):
@@ -118,10 +123,16 @@ def test_rows_that_a_condition_chooses_are_not_known() -> None:
     assert known.get_total_flops() == 0
 
 
-def test_nothing_is_known_where_gradients_are_wanted() -> None:
-    rows = empty(3, 4)
-    names, *_ = run_twice(lambda: rows.exp(), inference=False)
-    assert names == ["exp", "exp"]
+def test_what_is_known_has_gradients_where_they_are_wanted() -> None:
+    rows = empty(3, 4).requires_grad_()
+    names, first, second = run_twice(lambda: rows.exp(), inference=False)
+    assert names.count("exp") == 1  # beside what autograd keeps of both
+    for result in (first, second):
+        assert type(result.grad_fn).__name__ == "ExpBackward0"
+        (gradient,) = torch.autograd.grad(result, rows, empty(3, 4))
+        assert gradient.shape == (3, 4)
+    *_, plain = run_twice(lambda: rows.detach().exp(), inference=False)
+    assert plain.grad_fn is None
 
 
 def test_what_is_known_counts_each_time() -> None:
@@ -188,3 +199,32 @@ def test_a_forward_is_recorded_as_if_nothing_was_known(is_symbolic: bool, monkey
     quick = record()
     monkeypatch.setattr(known_results, "_make_key", lambda *given: None)
     assert quick == record()
+
+
+class Frozen(nn.Module):
+    """Scales what wants no gradient, and then what does, by weights of one shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = (nn.Parameter(torch.empty(5, 8)) for _ in range(2))
+        self.layers = nn.Sequential(Layer(), Layer())
+
+    def forward(self, rows: Tensor) -> Tensor:
+        scaled = rows * self.first * self.second
+        return self.layers((scaled + scaled.detach() * self.first)[None])
+
+
+def test_a_training_step_is_counted_as_if_nothing_was_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def count() -> tuple[list[CountedOperator], Work]:
+        with torch.device("meta"):
+            model, rows = Frozen(), torch.empty(5, 8)
+            step = count_training_step(model, lambda: model(rows))
+        # Autograd numbers its nodes from one step to the next.
+        return [evolve(each, nodes=range(len(each.nodes))) for each in step.operators], step.backward
+
+    learned: list[object] = []
+    monkeypatch.setattr(known_results, "_learn", lambda *given: learned.append(given) or learn(*given))
+    quick = count()
+    assert learned
+    monkeypatch.setattr(known_results, "_make_key", lambda *given: None)
+    assert count() == quick

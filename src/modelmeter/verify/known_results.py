@@ -102,7 +102,7 @@ class KnownResults:
 
     An operator is known if it was given the same numbers, and tensors on the meta device of the same types, shapes and
     strides before, and made nothing but new tensors. That is for one forward, during which the default type stays.
-    Where gradients are wanted, nothing is known.
+    Autograd, which is above all modes, makes its own of a result where gradients are wanted; of views it makes more.
 
     Parameters
     ----------
@@ -201,13 +201,13 @@ def make_key(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def _make_key_of_view(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if torch.is_grad_enabled():
+        return None
     key = _make_key(func, args, kwargs)
     return None if key is None or func._schema.is_mutable else (key, name_size(args[0].storage_offset()))
 
 
 def _make_key(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    if torch.is_grad_enabled():
-        return None
     devices: set[str] = set()
     try:
         parts = (func, _describe(args, devices), *((name, _describe(value, devices)) for name, value in kwargs.items()))

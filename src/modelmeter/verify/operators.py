@@ -132,17 +132,22 @@ class OperatorRecorder(DispatchFollower):
     def _count_once(self, operator: Dispatched) -> _Numbers:
         """Return what an operator is counted at.
 
-        Types, shapes and strides say that, which are known where the operator is, and which memory is that of weights.
+        Types, shapes and strides say that, which are known where the operator is, which memory is that of weights, and
+        what wants gradients.
         Of one that touches the cache, or reads one memory twice, they do not say all.
         """
         inputs = list(map(storage_key, operator.inputs))
         if operator.known is None or len(set(inputs)) < len(inputs) or self._kinds.has_cached(inputs):
             return self._count_numbers(operator)
-        weights = tuple(map(self._kinds.is_weight, inputs))
+        key = (
+            *map(self._kinds.is_weight, inputs),
+            torch.is_grad_enabled(),
+            *(each.requires_grad for each in operator.inputs),
+        )
         counted: dict[tuple[bool, ...], _Numbers] = operator.known.counted
-        if weights not in counted:
-            counted[weights] = self._count_numbers(operator)
-        return counted[weights]
+        if key not in counted:
+            counted[key] = self._count_numbers(operator)
+        return counted[key]
 
     def _count_numbers(self, operator: Dispatched) -> _Numbers:
         reads, wanted = self._read(operator)

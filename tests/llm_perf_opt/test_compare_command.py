@@ -241,15 +241,14 @@ def test_the_shipped_page_is_written_and_checked(
     out = ("--out", str(tmp_path), "deepseek-ocr@tiny", "deepseek-ocr@small", "deepseek-ocr@huge")
     assert write_compared_page.main(out) == 0
     assert write_compared_page.main(("--check", *out)) == 0
-    page, numbers = tmp_path / "compared.md", tmp_path / "compared.json"
-    files = {path.name: path.read_text(encoding="utf-8") for path in (page, numbers)}
+    files = {name: (tmp_path / name).read_text(encoding="utf-8") for name in ("compared.md", "compared.json")}
     assert files["compared.md"].startswith("<!-- Written by `python -m llm_perf_opt.runners.")
     assert "deepseek-ocr@huge is left out: there is no mode of this name" in files["compared.md"]
     assert {row["model"] for row in json.loads(files["compared.json"])["pages"]} == {
         "deepseek-ocr@tiny", "deepseek-ocr@small"
     }  # fmt: skip
     monkeypatch.setattr(write_compared_page, "render", lambda *_: files)  # which is what the check has found
-    page.write_text(page.read_text(encoding="utf-8").replace("never", "always", 1), encoding="utf-8")
+    (tmp_path / "compared.md").write_text(files["compared.md"].replace("never", "always", 1), encoding="utf-8")
     assert write_compared_page.main(("--check", *out)) == 1
     assert "is stale; run python -m llm_perf_opt.runners.write_compared_page" in capsys.readouterr().err
 

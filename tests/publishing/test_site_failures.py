@@ -34,11 +34,6 @@ def make_input(model: CompiledModel) -> SiteInput:
     )  # fmt: skip
 
 
-def test_a_number_that_is_not_the_evaluators_fails_the_build(published: CompiledModel) -> None:
-    with pytest.raises(FormulaError, match=r"vision/tensor_core_flops@.*not the evaluator's; expected -1"):
-        build_site(make_input(published))
-
-
 def know_values(source: SiteInput) -> SiteInput:
     """Return what a site is made of, with an evaluator that says what the pages say."""
     found = {
@@ -50,20 +45,29 @@ def know_values(source: SiteInput) -> SiteInput:
     return evolve(source, evaluate=lambda name, metric: found[name, metric])
 
 
-def test_a_symbol_without_a_definition_fails_the_build(published: CompiledModel) -> None:
-    source = know_values(make_input(published))
+@pytest.fixture(scope="module")
+def source(published: CompiledModel) -> SiteInput:
+    """What the site of the model is made of, of which each test damages its own copy."""
+    return know_values(make_input(published))
+
+
+def test_a_number_that_is_not_the_evaluators_fails_the_build(source: SiteInput) -> None:
+    with pytest.raises(FormulaError, match=r"vision/tensor_core_flops@.*not the evaluator's; expected -1"):
+        build_site(evolve(source, evaluate=lambda *_: -1))
+
+
+def test_a_symbol_without_a_definition_fails_the_build(source: SiteInput) -> None:
     missing = tuple((title, tuple(row for row in rows if row.name != "seq_len")) for title, rows in source.pages.sizes)
     with pytest.raises(FormulaError, match=r"no definition in the site; found seq_len"):
         build_site(evolve(source, pages=evolve(source.pages, sizes=missing)))
 
 
-def test_a_wrong_coefficient_in_a_layer_fails_the_build(published: CompiledModel) -> None:
+def test_a_wrong_coefficient_in_a_layer_fails_the_build(published: CompiledModel, source: SiteInput) -> None:
     """Of a linear layer, whose matrix product has 2 FLOPs for each of tokens, inputs and outputs."""
     entry = next(each for each in published.catalogue if each.name == "linear")
     flops = entry.cost.tensor_core_flops
     wrong = evolve(entry, cost=evolve(entry.cost, tensor_core_flops=flops / 2 * 3))
     catalogue = tuple(wrong if each is entry else each for each in published.catalogue)
-    source = know_values(make_input(published))
     derivations = DerivationMaker(source=evolve(source.derivations.source, catalogue=catalogue))
     with pytest.raises(FormulaError, match=r"the steps of a derivation do not add up to the formula"):
         build_site(evolve(source, derivations=derivations))
@@ -96,9 +100,8 @@ def test_links_that_lead_somewhere_pass() -> None:
     check_links({"d/a.html": b'<a href="../b.html#x">x</a><a href="https://x.org/">', "b.html": b'<p id="x"></p>'})
 
 
-def test_a_letter_that_the_converter_does_not_know_fails_the_build(published: CompiledModel) -> None:
+def test_a_letter_that_the_converter_does_not_know_fails_the_build(source: SiteInput) -> None:
     """A size whose LaTeX has a command that is none of those that are printed."""
-    source = know_values(make_input(published))
     (title, (first, *others)), *groups = source.pages.sizes
     wrong = evolve(first, symbol=evolve(first.symbol, letter=r"\operatorname{B}"))
     sizes = ((title, (wrong, *others)), *groups)
@@ -107,19 +110,19 @@ def test_a_letter_that_the_converter_does_not_know_fails_the_build(published: Co
 
 
 def test_a_formula_of_a_study_that_the_converter_does_not_know_fails_the_build(
-    published: CompiledModel, tmp_path: Path
+    source: SiteInput, tmp_path: Path
 ) -> None:
     (tmp_path / "README.md").write_text("# Studies\n\nOf $`\\mathcal{N}`$ tokens.\n")
     source = evolve(
-        know_values(make_input(published)), render_markdown=lambda text: text,
+        source, render_markdown=lambda text: text,
         studies={"README.md": (tmp_path / "README.md").read_bytes()},
     )  # fmt: skip
     with pytest.raises(FormulaError, match=r"\\mathcal"):
         build_site(source)
 
 
-def test_a_link_of_a_study_that_leads_nowhere_fails_the_build(published: CompiledModel) -> None:
+def test_a_link_of_a_study_that_leads_nowhere_fails_the_build(source: SiteInput) -> None:
     page = b'# Studies\n\n<a href="missing.md">all</a>\n'
-    source = evolve(know_values(make_input(published)), render_markdown=lambda text: text, studies={"README.md": page})
+    source = evolve(source, render_markdown=lambda text: text, studies={"README.md": page})
     with pytest.raises(FormulaError, match=r"studies/index\.html: a link leads to no file of the site; found missing"):
         build_site(source)

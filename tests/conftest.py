@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -21,6 +22,9 @@ from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 
 if TYPE_CHECKING:
     from modelmeter.compiled_model import CompiledModel
+
+# Compiled models stay alive while tests look at them: the collector need not walk through them at every turn.
+gc.set_threshold(20_000, 10, 10)
 
 # A busy machine may take any time over an example; how fast things are is not what the tests are about. The examples
 # are the same on every run, so that a change is judged by what it changed; HYPOTHESIS_PROFILE=explore draws new ones.

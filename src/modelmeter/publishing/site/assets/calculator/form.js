@@ -19,7 +19,7 @@ const refuse = (problem, { place, expected, found, remedy }) => {
   const parts = [
     place ? `${place}: ${problem}` : problem,
     expected === undefined ? "" : `expected ${expected}`,
-    found === undefined ? "" : `found ${clip(found)}`,
+    found === undefined ? "" : `found ${found === "" ? "nothing" : clip(found)}`,
     remedy ?? "",
   ];
   throw new RangeError(parts.filter(Boolean).join("; ").split(/\s+/).filter(Boolean).join(" "));

@@ -11,6 +11,7 @@ from attrs import evolve
 from command_line import Run, assert_refused
 
 from llm_perf_opt.data import AnalyticModelReport
+from llm_perf_opt.data.prediction import EngineEstimate, Prediction
 from llm_perf_opt.data.serialization import read_record
 from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.planning.evaluation import ServedModel
@@ -24,6 +25,13 @@ from llm_perf_opt.visualize.report_tables import format_time
 CARD = find_hardware("rtx-5090")
 ROOFLINE = Roofline(hardware=CARD, dtype="bfloat16")
 PROFILE = evolve(find_profile("gundam"), num_pages=3, max_new_tokens=8)
+
+
+def read_estimate(folder: Path) -> tuple[Prediction, EngineEstimate]:
+    prediction = read_record(folder / "report.json", AnalyticModelReport).prediction
+    assert prediction is not None
+    assert prediction.estimate is not None
+    return prediction, prediction.estimate
 
 
 @pytest.mark.parametrize("name", ["eager-gddr", "graphs-gddr"])
@@ -63,18 +71,16 @@ def test_with_eager_traffic_the_bound_is_the_time_of_the_report(run: Run, tmp_pa
     out = tmp_path / "report"
     result = run("report", "--workload", "small", "--hardware", "rtx-5090", "--engine", "eager", "--out", out)
     assert result.code == 0, result.err
-    prediction = read_record(out / "report.json", AnalyticModelReport).prediction
-    assert prediction is not None
-    assert prediction.estimate is not None
-    assert prediction.estimate.calibration == "eager-gddr"
+    prediction, estimate = read_estimate(out)
+    assert estimate.calibration == "eager-gddr"
     for stage in prediction.stages:
-        assert prediction.estimate.stage(stage.stage).bound_ms == pytest.approx(stage.time_ms, rel=1e-9)
+        assert estimate.stage(stage.stage).bound_ms == pytest.approx(stage.time_ms, rel=1e-9)
     assert "with calibration eager-gddr, for cards with GDDR as NVIDIA GeForce RTX 5090 32GB" in result.out
     assert "estimated (ms)" in result.out
     summary = (out / "summary.md").read_text(encoding="utf-8")
     assert "### With an engine" in summary
     # The estimate leads, with its bound beside it.
-    request = prediction.estimate.stage("request")
+    request = estimate.stage("request")
     first = result.out.splitlines()[0]
     assert f"{format_time(request.time_ms)} ms estimated with eager-gddr, at least" in first
     assert f"at least {format_time(request.bound_ms)} ms by the roofline with no operators fused" in first
@@ -90,10 +96,8 @@ def test_with_eager_traffic_the_bound_is_the_time_of_the_report(run: Run, tmp_pa
 def test_a_bound_of_fused_operators_is_said_to_be_one(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "report"
     result = run("report", "--workload", "tiny", "--hardware", "rtx-5090", "--engine", "graphs", "--out", out)
-    prediction = read_record(out / "report.json", AnalyticModelReport).prediction
-    assert prediction is not None
-    assert prediction.estimate is not None
-    request = prediction.estimate.stage("request")
+    prediction, estimate = read_estimate(out)
+    request = estimate.stage("request")
     assert request.bound_ms < sum(stage.time_ms for stage in prediction.stages if stage.stage != "request")
     said = f"at least {format_time(request.bound_ms)} ms by the roofline with operators fused"
     assert said in result.out.splitlines()[0]
@@ -107,10 +111,8 @@ def test_a_bound_of_fused_operators_is_said_to_be_one(run: Run, tmp_path: Path) 
 def test_the_time_of_the_host_is_said_to_be_no_part_of_the_estimate(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "report"
     result = run("report", "--workload", "gundam", "--hardware", "h100-sxm", "--engine", "graphs", "--out", out)
-    prediction = read_record(out / "report.json", AnalyticModelReport).prediction
-    assert prediction is not None
-    assert prediction.estimate is not None
-    vision = prediction.estimate.stage("vision")
+    _, estimate = read_estimate(out)
+    vision = estimate.stage("vision")
     assert vision.host_ms > vision.time_ms, "which is what has to be explained"
     for text in (result.out, (out / "summary.md").read_text(encoding="utf-8")):
         _, _, below = " ".join(text.split()).partition("host, not included (ms)")

@@ -64,6 +64,11 @@ def name_cache(model: nn.Module) -> str:
     return next((name for name in ("past_key_values", "cache_params") if name in taken), "past_key_values")
 
 
+def call_model(model: nn.Module, tokens: Tensor, cache: DynamicCache) -> object:
+    """Call a model with tokens behind those that are cached, for logits of the last one."""
+    return model(input_ids=tokens, **{name_cache(model): cache}, use_cache=True, logits_to_keep=1)
+
+
 def make_cache(model: nn.Module) -> DynamicCache:
     """Return an empty cache for ``model``.
 

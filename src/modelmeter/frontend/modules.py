@@ -175,20 +175,6 @@ def choose_depth(
     return whole
 
 
-def set_first_apart(depth: Depth) -> Depth:
-    """Return the depth of the same model with a first layer of a kind of its own.
-
-    Raises
-    ------
-    ArchitectureError
-        If it is that already.
-    """
-    (stack,) = depth.stacks
-    if stack.kinds.count(stack.kinds[0]) == 1:
-        raise ArchitectureError("layers of one kind are called with other tensors", place=stack.layers)
-    return choose_depth(depth.whole.config, depth.whole, class_name=depth.class_name, is_first_apart=True)
-
-
 def _describe_kinds(layers: nn.Module, is_first_apart: bool) -> list[Hashable]:
     return [(describe_kind(layer), is_first_apart and not place) for place, layer in enumerate(layers.children())]
 

@@ -16,8 +16,8 @@ from attrs import evolve
 from torch import Tensor, nn
 from transformers.cache_utils import Cache, DynamicCache
 
-from modelmeter.frontend.cache import make_cache, name_cache
-from modelmeter.frontend.modules import Depth, build_modules, set_first_apart
+from modelmeter.frontend.cache import call_model, make_cache
+from modelmeter.frontend.modules import Depth, build_modules, choose_depth
 from modelmeter.verify.dispatch import tensors_in
 
 Kept = list[dict[str, Tensor]]
@@ -33,7 +33,7 @@ def run_prompt(model: nn.Module, *, batch_size: int = 2, seq_len: int = 3) -> Dy
     """Run a small prefill, and return its cache."""
     cache = make_cache(model)
     tokens = torch.empty(batch_size, seq_len, dtype=torch.int64, device="meta")
-    model(input_ids=tokens, **{name_cache(model): cache}, use_cache=True, logits_to_keep=1)
+    call_model(model, tokens, cache)
     return cache
 
 
@@ -57,7 +57,8 @@ def learn_once(depth: Depth, learn: Callable[[nn.Module], Learned]) -> tuple[Dep
         learned = learn(model)
     (stack, *_), (first, *others) = depth.stacks, calls
     if any(kind == stack.traced[0] and call != first for kind, call in zip(stack.traced[1:], others, strict=True)):
-        return learn_once(set_first_apart(depth), learn)
+        apart = choose_depth(depth.whole.config, depth.whole, class_name=depth.class_name, is_first_apart=True)
+        return learn_once(apart, learn)
     after = _list_kept(model)
     if _is_same(before, after):
         return depth, learned

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers.cache_utils import DynamicCache
 
 from modelmeter.dimensions.functions import Size
-from modelmeter.frontend.cache import CachedShape, fill_cache, list_tensors, make_cache, name_cache, read_shapes
+from modelmeter.frontend.cache import CachedShape, call_model, fill_cache, list_tensors, make_cache, read_shapes
 from modelmeter.frontend.constants import FakeConstants, find_fake_mode
 from modelmeter.frontend.insertions import insert_noted
 from modelmeter.frontend.recording import Recording, record_forward
@@ -87,7 +87,7 @@ def _call(model: nn.Module, tokens: Tensor, cache: DynamicCache) -> Callable[[],
 
     def run() -> object:
         with torch.device("meta"):
-            return model(input_ids=tokens, **{name_cache(model): cache}, use_cache=True, logits_to_keep=1)
+            return call_model(model, tokens, cache)
 
     return run
 

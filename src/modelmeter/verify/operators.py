@@ -133,8 +133,7 @@ class OperatorRecorder(DispatchFollower):
         """Return what an operator is counted at.
 
         Types, shapes and strides say that, which are known where the operator is, which memory is that of weights, and
-        what wants gradients.
-        Of one that touches the cache, or reads one memory twice, they do not say all.
+        what wants gradients. Of one that touches the cache, or reads one memory twice, they do not say all.
         """
         inputs = list(map(storage_key, operator.inputs))
         if operator.known is None or len(set(inputs)) < len(inputs) or self._kinds.has_cached(inputs):

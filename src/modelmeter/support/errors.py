@@ -35,6 +35,10 @@ class ModelMeterError(Exception):
         super().__init__()
         self._describe()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Take what was found along to another process, whatever an error of its class is made of."""
+        return Exception.__new__, (type(self), *self.args), vars(self)
+
     def name_model(self, model: str) -> None:
         """Say first which model it is of, where several are asked; nothing, if the place says so already."""
         if self.place.split(":")[0] != model:

@@ -16,6 +16,9 @@ from tests.benchmarks.tables import Table
 import modelmeter
 from modelmeter import scaling
 
+COMMAND = ("-m", "llm_perf_opt.cli")
+"""What runs a command."""
+
 TITLE = "Commands"
 TIME = "processor seconds on this machine"
 
@@ -25,8 +28,10 @@ REPORT = "report of a page"
 REPLAY = "certificate of a largest batch, replayed"
 
 
-def time_process(*arguments: str) -> float:
-    """Return the processor seconds of a process in which Python runs, with bytecode as an installed package has.
+def measure_process(*arguments: str) -> tuple[float, float]:
+    """Return the seconds of a process in which Python runs, and the processor seconds of it and of those it starts.
+
+    It has bytecode, as an installed package has.
 
     Raises
     ------
@@ -34,15 +39,15 @@ def time_process(*arguments: str) -> float:
         If it fails.
     """
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=variables)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    after, end = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    return end - begin, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def time_command(*arguments: str) -> float:
-    """Return the processor seconds of a command."""
-    return time_process("-m", "llm_perf_opt.cli", *arguments)
+    """Return the processor seconds of a command; as :func:`measure_process`."""
+    return measure_process(*COMMAND, *arguments)[1]
 
 
 def write_pages(path: Path, *, count: int) -> None:

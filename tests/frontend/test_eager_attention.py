@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from modelmeter.frontend.assemble import trace_model
 from modelmeter.frontend.eager_attention import EAGER_ATTENTION_RULE
+from modelmeter.frontend.prepared import prepare_model
 
 SIZES = {
     "hidden_size": 60, "intermediate_size": 92, "num_hidden_layers": 2, "num_attention_heads": 6,
@@ -48,7 +49,7 @@ def test_the_rule_is_there_where_no_fused_operator_is_called(
     with torch.inference_mode(), Names() as names:
         model(torch.zeros(3, 17, dtype=torch.int64), use_cache=False)
     assert any("scaled_dot_product" in name for name in names.found) == (not is_eager)
-    rules = trace_model(config, model_type)[0].conventions
+    rules = trace_model(prepare_model(config), model_type).conventions
     assert (EAGER_ATTENTION_RULE in rules) == is_eager
     # What one kernel moves is told apart in all of these: a softcap, slopes of heads, and comparisons are no hindrance.
     assert ("``fused_io_bytes``, and the bounds of times" in rules.get(EAGER_ATTENTION_RULE, "")) == is_eager

@@ -15,6 +15,7 @@ from modelmeter.frontend import recording
 from modelmeter.frontend.assemble import trace_model
 from modelmeter.frontend.attention_rest import ATTENTION_REST_RULE
 from modelmeter.frontend.eager_attention import EAGER_ATTENTION_RULE as RULE
+from modelmeter.frontend.prepared import prepare_model
 from modelmeter.frontend.records import TracedModel
 from modelmeter.metrics.cost import Elements, Precision, Work
 from modelmeter.metrics.fusion import keep_unfused
@@ -34,7 +35,7 @@ def trace(model_type: str, implementation: str | None, **fields: Any) -> TracedM
     config = AutoConfig.for_model(model_type, **(SIZES | fields))
     if implementation is not None:
         config._attn_implementation = implementation
-    return trace_model(config, model_type)[0]
+    return trace_model(prepare_model(config), model_type)
 
 
 def count_bits(traced: TracedModel, *, fused: bool) -> dict[tuple[str, int], sympy.Expr]:

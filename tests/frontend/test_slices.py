@@ -43,7 +43,7 @@ def few() -> Iterator[Any]:
     from modelmeter.frontend.compile import compile_card
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("modelmeter.frontend.compile.choose_points", choose_sizes)
+        patch.setattr("modelmeter.frontend.checks.choose_points", choose_sizes)
         found = compile_card(make_few_layers(CARDS["minicpm-ocr"]), points=len(SIZES))
     yield found
     forget_model(found.compiled.definition.name)

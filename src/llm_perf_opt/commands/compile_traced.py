@@ -20,6 +20,7 @@ from modelmeter.frontend.compiled_folder import (
 from modelmeter.frontend.configs.config_fields import check_fields, read_fields
 from modelmeter.frontend.configs.sources import check_name, describe_choice, find_config, is_traced
 from modelmeter.model.registry import DEFAULT, list_models
+from modelmeter.support.beside import can_fork
 from modelmeter.support.errors import ModelMeterError
 from modelmeter.support.extras import INSTALL_TRANSFORMERS, explain_missing_extra
 from modelmeter.support.files import explain_failure
@@ -155,7 +156,7 @@ def compile_source(
         title = read_model_config(source, name=name).name if card is None else name or card.title
         if not check:  # now, and not after a minute of traces
             refuse_other_models(folder, name_package(title))
-        from modelmeter.frontend.compile import compile_config
+        from modelmeter.frontend.compile import open_compilation
         from modelmeter.frontend.eager_attention import EAGER_ATTENTION_RULE
         from modelmeter.frontend.left_out import LEFT_OUT
     from modelmeter.compiler import list_targets
@@ -163,9 +164,11 @@ def compile_source(
     for unknown in sorted({*(targets or ())}.difference(list_targets())):
         raise unknown_name("target", unknown, list_targets())
 
-    compilation = compile_config(source, name=name, general=general, training=training, begin=begin)
-    begin("emit the evaluators and the pages")
-    files = list_files(compilation, targets)
+    with open_compilation(
+        source, name=name, general=general, training=training, begin=begin, parallel=can_fork()
+    ) as compilation:
+        begin("emit the evaluators and the pages")
+        files = list_files(compilation, targets)
     begin("compare the files" if check else "write the files")
     with explain_failure("a generated file", folder):
         if check:

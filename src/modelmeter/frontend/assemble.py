@@ -6,18 +6,17 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import sympy
+import torch
 from attrs import evolve
 from sympy.core.relational import Relational
 from torch import nn
-from transformers import PreTrainedConfig
 
 from modelmeter.dimensions.functions import Size, differs, equals
 from modelmeter.frontend.attention_rest import describe_attention_rest
 from modelmeter.frontend.borders import trace_within
-from modelmeter.frontend.cached_states import find_shortest
-from modelmeter.frontend.cards.card import DEFAULT_CLASS, Card
 from modelmeter.frontend.chunks import WHOLE, Chunks, check_filled, describe_chunks, list_filled, trace_in_chunks
 from modelmeter.frontend.definition import (
+    DECODE,
     PREFILL,
     TEXT_DIMENSIONS,
     TEXT_STAGES,
@@ -33,25 +32,21 @@ from modelmeter.frontend.definition import (
 from modelmeter.frontend.eager_attention import describe_eager_attention
 from modelmeter.frontend.experts import describe_experts
 from modelmeter.frontend.left_out import describe_left_out
-from modelmeter.frontend.modules import (
-    Depth,
-    add_tower,
-    build_modules,
-    choose_depth,
-    count_own_parameters,
-)
+from modelmeter.frontend.modules import Depth, build_modules, count_own_parameters
 from modelmeter.frontend.positions import describe_positions, limit_context
+from modelmeter.frontend.prepared import PreparedModel
 from modelmeter.frontend.records import TracedForward, TracedModel, TracedRun
 from modelmeter.frontend.refusals import describe_unpriced, name_line
 from modelmeter.frontend.regions import merge_alike, merge_regions
-from modelmeter.frontend.shallow import build_shallow, describe_first_forward, learn_once
+from modelmeter.frontend.shallow import build_shallow, describe_first_forward
 from modelmeter.frontend.substitution import Substitution
 from modelmeter.frontend.text_parts import CACHED, split_stage
-from modelmeter.frontend.text_stages import learn_stages, list_stages
+from modelmeter.frontend.text_stages import list_stages
 from modelmeter.frontend.traced_graph import find_whole_path, list_members, trace_graph
 from modelmeter.frontend.tracing import Build, StageForward, trace_forward
 from modelmeter.frontend.vision import trace_vision
-from modelmeter.frontend.windows import TracedRegion, cut_windows, describe_windows, find_windows
+from modelmeter.frontend.windows import TracedRegion, cut_windows, describe_windows
+from modelmeter.support.beside import run_beside
 from modelmeter.support.errors import CountError, UnpricedOperatorError
 
 Begin = Callable[[str], None]
@@ -60,52 +55,49 @@ TraceOne = Callable[[Build, StageForward, Size, Sequence[Relational]], TracedFor
 
 
 def trace_model(
-    config: PreTrainedConfig,
-    title: str,
-    begin: Begin = lambda step: None,
-    *,
-    card: Card | None = None,
-    class_name: str = DEFAULT_CLASS,
-) -> tuple[TracedModel, Depth]:
-    """Return the traces of a text decoder, or of a model with a card, and which of its layers they are of.
+    prepared: PreparedModel, title: str, begin: Begin = lambda step: None, *, parallel: bool = False
+) -> TracedModel:
+    """Return the traces of a text decoder, or of a model with a card.
 
-    Without a card, the text part of a model that sees is traced: its modules are of ``class_name``.
+    Where ``parallel``, both stages of the text are traced side by side.
 
     Raises
     ------
     ModelMeterError
-        If its modules cannot be built or traced.
+        If its modules cannot be traced.
     """
-    windows = find_windows(config)
-    begin("build the modules")
-    class_name = card.class_name if card is not None else class_name
-    tower = None if card is None else card.tower
-    model = build_modules(config, class_name=class_name)
-    depth = choose_depth(config, model, class_name=class_name)
-    depth, (shapes, learned) = learn_once(depth, learn_stages)  # in a second; a tower takes a minute
+    config, depth, shapes = prepared.config, prepared.depth, prepared.shapes
+    card, tower, windows, shortest = prepared.card, prepared.tower, prepared.windows, prepared.shortest
     runs: dict[str, TracedRun] = {}
     if tower is not None:
-        depth = add_tower(depth, config, model, tower)
-        few = depth.config
+
+        def build(dtype: torch.dtype) -> nn.Module:
+            return build_modules(depth.config, dtype=dtype, class_name=depth.class_name)
+
         with name_line("a run of the vision stage"):
-            forward = trace_vision(
-                lambda dtype: build_modules(few, dtype=dtype, class_name=class_name), tower, title, begin
-            )
+            forward = trace_vision(build, tower, title, begin)
         runs[VISION] = TracedRun(stage=make_vision_stage(tower), forwards=(forward,))
-    shortest = find_shortest(() if shape is None else shape.states for shape in shapes)
 
     def trace_stages(longest: int | None, chunks: Chunks) -> tuple[dict[str, TracedRun], dict[str, str]]:
         found, refused = {}, {}
         full = cut_windows(windows, longest)
-        for name, stage in list_stages(shapes).items():
-            begin(f"trace {name}")
-            parts = split_stage(name, stage, shapes, full, longest, chunks)
+        stages = list_stages(shapes)
+
+        def trace(name: str) -> tuple[TracedForward, ...] | UnpricedOperatorError:
+            parts = split_stage(name, stages[name], shapes, full, longest, chunks)
             try:
-                forwards = trace_parts(depth, parts, chunks=chunks if name == PREFILL else WHOLE)
+                return trace_parts(depth, parts, chunks=chunks if name == PREFILL else WHOLE)
             except UnpricedOperatorError as error:
-                refused[name] = error
-                continue
-            found[name] = TracedRun(stage=TEXT_STAGES[name], forwards=forwards)
+                return error
+
+        with run_beside(lambda: trace(DECODE), parallel=parallel) as trace_decode:
+            for name, work in {PREFILL: lambda: trace(PREFILL), DECODE: trace_decode}.items():
+                begin(f"trace {name}")
+                outcome = work()
+                if isinstance(outcome, UnpricedOperatorError):
+                    refused[name] = outcome
+                else:
+                    found[name] = TracedRun(stage=TEXT_STAGES[name], forwards=outcome)
         if not found and not runs:  # not even a tower is left
             raise next(iter(refused.values()))
         return hold_parameters_once(found), {
@@ -120,6 +112,7 @@ def trace_model(
     runs |= traced_text
     windows = evolve(cut_windows(windows, longest), chunks=chunks.lengths)
     begin("read the module graph")
+    model = prepared.whole
     graph, unused = trace_graph(model, depth, runs, tower)
     left_out = sum(count_own_parameters(model).values()) - graph.root.parameter_count
     image_tokens = None if card is None or tower is None else sympy.expand(tower.sizes[0].symbol * card.image_tokens)
@@ -144,7 +137,7 @@ def trace_model(
             **({} if card is None or tower is None else describe_images(card.remarks)),
             **describe_eager_attention(model.config, {name: run for name, run in runs.items() if name != VISION}),
             **describe_attention_rest(runs),
-            **describe_experts(learned),
+            **describe_experts(prepared.experts),
             **describe_windows(windows),
             **describe_chunks(chunks),
             **describe_positions(longest),
@@ -155,7 +148,7 @@ def trace_model(
         refused=refused,
     )
     check_alike(traced)
-    return traced, depth
+    return traced
 
 
 def trace_parts(

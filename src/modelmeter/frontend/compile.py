@@ -3,40 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
-import torch
 from attrs import asdict, evolve, field, frozen
-from torch import nn
 
-from modelmeter.analysis.peak import Peak
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.frontend.assemble import Begin, trace_model
 from modelmeter.frontend.cards.card import Card
 from modelmeter.frontend.cards.page_rules import PAGE_RULES, PageRule
 from modelmeter.frontend.cards.shipped import find_card
+from modelmeter.frontend.checks import prepare_checks
 from modelmeter.frontend.configs.assumed import list_defaults
 from modelmeter.frontend.configs.carded import find_card_of
 from modelmeter.frontend.configs.config import ModelConfig, make_config, read_model_config
 from modelmeter.frontend.configs.quiet import quiet
 from modelmeter.frontend.configs.sources import check_name
 from modelmeter.frontend.configs.suspects import blaming_config
-from modelmeter.frontend.definition import VISION, define_model
-from modelmeter.frontend.evidence import Checked, check_stage, choose_points, describe_checks, put_in_widths
+from modelmeter.frontend.definition import define_model
+from modelmeter.frontend.evidence import Checked
 from modelmeter.frontend.general.general_form import add_general
-from modelmeter.frontend.modules import Depth, count_layers
-from modelmeter.frontend.records import TracedModel, describe_sizes
+from modelmeter.frontend.prepared import prepare_model
+from modelmeter.frontend.records import TracedModel
 from modelmeter.frontend.refusals import name_line
 from modelmeter.frontend.serving import list_beside, make_serving
-from modelmeter.frontend.shallow import build_shallow
-from modelmeter.frontend.text_stages import follow_stages, learn_stages
-from modelmeter.frontend.tracing import DTYPE
 from modelmeter.frontend.training.traced_step import add_training
-from modelmeter.frontend.vision import run_vision
 from modelmeter.model.registry import register_model
 from modelmeter.support.garbage import without_collection
-from modelmeter.verify.symbolic_trace import Forward
 
 POINTS = 3
 """At how many points each stage is counted without symbols, if nobody says how many."""
@@ -48,8 +43,11 @@ class TracedCompilation:
 
     Parameters
     ----------
-    compiled, traced, checked
+    compiled, traced
         These.
+    check
+        Returns what was checked. It waits for the counts when it is first asked, and raises where one differs from the
+        formulas.
     page_rule
         How it looks at pages, if it does.
     assumed
@@ -62,11 +60,16 @@ class TracedCompilation:
 
     compiled: CompiledModel
     traced: TracedModel
-    checked: tuple[Checked, ...]
+    check: Callable[[], tuple[Checked, ...]]
     page_rule: PageRule | None = None
     assumed: Mapping[str, Any] = field(factory=dict)
     max_position_embeddings: int | None = None
     tower: Card | None = None
+
+    @property
+    def checked(self) -> tuple[Checked, ...]:
+        """All that was checked; as ``check``."""
+        return self.check()
 
     def to_record(self) -> dict[str, Any]:
         """Return what was checked, as it stands beside the evaluators."""
@@ -77,8 +80,20 @@ class TracedCompilation:
             "assumed": dict(self.assumed),
             **({"refused": dict(self.traced.refused)} if self.traced.refused else {}),
             "summary": " ".join(filter(None, (self.traced.checks, self.traced.training_checks))),
-            "checks": [{**asdict(each), "seconds": round(each.seconds, 2)} for each in self.checked],
+            "checks": [
+                {key: value for key, value in asdict(each).items() if key != "seconds"}  # of this run, not of the model
+                for each in self.checked
+            ],
         }
+
+
+@frozen(kw_only=True)
+class _Source:
+    """What is compiled: what was read, the card whose tower it has, and how many positions the config names."""
+
+    read: ModelConfig
+    card: Card | None
+    positions: int | None
 
 
 def compile_config(
@@ -90,7 +105,7 @@ def compile_config(
     training: bool = False,
     begin: Begin = lambda step: None,
 ) -> TracedCompilation:
-    """Compile the causal decoder of a config, a mapping or a model type of transformers.
+    """Compile the causal decoder of a config, a mapping or a model type of transformers, and register it.
 
     Parameters
     ----------
@@ -114,84 +129,112 @@ def compile_config(
     CountError
         If nothing accounts for an operator, a size cannot be a symbol, or a count differs from the formulas.
     """
-    if name is not None:
-        check_name(name)
-    card = find_card(source)
-    if card is not None:
-        return compile_card(card, name=name, points=points, general=general, training=training, begin=begin)
-    begin("read the config")
-    read = read_model_config(source, name=name)
-    return _compile_model(
-        read, find_card_of(read.config), points, begin, general=general, training=training,
-        positions=find_positions(read.config),
-    )  # fmt: skip
+    with open_compilation(
+        source, name=name, points=points, general=general, training=training, begin=begin
+    ) as compilation:
+        return compilation
 
 
 def compile_card(
-    card: Card,
+    card: Card, *, name: str | None = None, points: int = POINTS, begin: Begin = lambda step: None
+) -> TracedCompilation:
+    """Compile the model of a card; see :func:`compile_config`."""
+    begin("read the config")
+    with _compile_source(read_card(card, name), points, begin) as compilation:
+        return compilation
+
+
+@contextmanager
+def open_compilation(
+    source: str | os.PathLike[str] | Mapping[str, Any],
     *,
     name: str | None = None,
     points: int = POINTS,
     general: bool = False,
     training: bool = False,
     begin: Begin = lambda step: None,
-) -> TracedCompilation:
-    """Compile the model of a card; see :func:`compile_config`.
+    parallel: bool = False,
+) -> Iterator[TracedCompilation]:
+    """Yield what :func:`compile_config` returns, while the model may still be counted; register it at the end.
+
+    Parameters
+    ----------
+    source, name, points, general, training, begin
+        As there.
+    parallel
+        Whether forked processes trace and count, too. Without them, the model is counted when that is asked for.
 
     Raises
     ------
-    CountError
-        As of a config.
+    ModelMeterError
+        As there; at the end, too.
     """
+    if name is not None:
+        check_name(name)
     begin("read the config")
+    card = find_card(source)
+    found = read_card(card, name) if card is not None else _read_config(source, name)
+    with _compile_source(found, points, begin, general=general, training=training, parallel=parallel) as compilation:
+        yield compilation
+
+
+def read_card(card: Card, name: str | None = None) -> _Source:
+    """Return what the config of a card says, and what holds where it says nothing."""
     fields = {**card.config, "model_type": card.model_type}
     read = make_config(fields, name or card.title, place=card.name, is_carded=True)
     # What a card does not say is a default of the class, and nothing that was published.
     says_positions = "max_position_embeddings" in {**card.config, **card.config.get("text_config", {})}
     # A card says where a published config differs from the defaults; one that says no size was compared with none.
     assumed = {} if card.config else list_defaults(read.config)
-    return _compile_model(
-        evolve(read, assumed=assumed), card, points, begin, general=general, training=training,
-        positions=find_positions(read.config) if says_positions else None,
-    )  # fmt: skip
+    positions = find_positions(read.config) if says_positions else None
+    return _Source(read=evolve(read, assumed=assumed), card=card, positions=positions)
 
 
-@without_collection()
-def _compile_model(
-    read: ModelConfig,
-    card: Card | None,
+def _read_config(source: str | os.PathLike[str] | Mapping[str, Any], name: str | None) -> _Source:
+    read = read_model_config(source, name=name)
+    return _Source(read=read, card=find_card_of(read.config), positions=find_positions(read.config))
+
+
+@contextmanager
+def _compile_source(
+    source: _Source,
     points: int,
     begin: Begin,
     *,
-    general: bool,
-    training: bool,
-    positions: int | None,
-) -> TracedCompilation:
-    with quiet(), blaming_config(read.config), name_line("a trace of the modules"):
-        traced, depth = trace_model(read.config, read.name, begin, card=card, class_name=read.class_name)
-    if general:
-        with quiet():  # transformers warns of small configs, which are refused by name
-            traced = add_general(traced, depth, read.config, _compile, begin)
-    unchecked = _compile(traced)
-    begin("count the modules")
-    with quiet():
-        checked = _check(read, depth, traced, unchecked, points, begin, card)
-    traced = evolve(traced, checks=describe_checks(checked))
-    if training:
-        traced, more = add_training(traced, depth, read.config, _choose_points(read, traced, points, card), begin)
-        checked = [*checked, *more]
-    compiled = _compile(traced)
-    if "peaks" in vars(unchecked):  # neither words nor a training step change them
-        vars(compiled)["peaks"] = unchecked.peaks
+    general: bool = False,
+    training: bool = False,
+    parallel: bool = False,
+) -> Iterator[TracedCompilation]:
+    read, card = source.read, source.card
     rule = None if card is None else PAGE_RULES.get(card.name)
+    with ExitStack() as stack:
+        stack.enter_context(without_collection())
+        with quiet(), blaming_config(read.config), name_line("a trace of the modules"):
+            begin("build the modules")
+            prepared = prepare_model(read.config, card=card, class_name=read.class_name)
+            checks = stack.enter_context(prepare_checks(prepared, read.name, points, begin, parallel=parallel))
+            traced = trace_model(prepared, read.name, begin, parallel=parallel)
+        if general:
+            with quiet():  # transformers warns of small configs, which are refused by name
+                traced = add_general(traced, prepared.depth, read.config, _compile, begin)
+        traced = evolve(traced, checks=checks.describe(traced))
+        of_training: list[Checked] = []
+        if training:
+            traced, of_training = add_training(traced, prepared.depth, read.config, checks.choose_points(traced), begin)
+        begin("add up the formulas")
+        compiled = _compile(traced).make_all()
+        check = cache(lambda: (*checks.run(traced, compiled, begin), *of_training))
+        yield TracedCompilation(
+            compiled=compiled, traced=traced, check=check,
+            page_rule=rule, assumed=read.assumed, max_position_embeddings=source.positions,
+            tower=card if card and card.tower else None,
+        )  # fmt: skip
+        check()  # what nobody asked for has to be equal, too
     serving = make_serving(tuple(traced.runs), traced.default_workload)
     register_model(
-        compiled.definition, beside=list_beside(serving, rule, positions, traced.refused, tuple(traced.runs))
+        compiled.definition,
+        beside=list_beside(serving, rule, source.positions, traced.refused, tuple(traced.runs)),
     )
-    return TracedCompilation(
-        compiled=compiled.make_all(), traced=traced, checked=tuple(checked), page_rule=rule,
-        assumed=read.assumed, max_position_embeddings=positions, tower=card if card and card.tower else None,
-    )  # fmt: skip
 
 
 def find_positions(config: Any) -> int | None:
@@ -205,75 +248,3 @@ def _compile(traced: TracedModel) -> CompiledModel:
     return CompiledModel(
         definition=definition, architecture=definition.make_architecture(), graph=traced.graph, name=traced.title
     )
-
-
-def _check(
-    read: ModelConfig,
-    depth: Depth,
-    traced: TracedModel,
-    compiled: CompiledModel,
-    points: int,
-    begin: Begin,
-    card: Card | None,
-) -> list[Checked]:
-    """Count the whole model at one point, models of the traced depth at the others, and at one also in float32."""
-    if not points:
-        return []
-    *others, last = _choose_points(read, traced, points, card)
-    return [
-        *_check_points(depth, build_shallow(depth), traced, compiled, others, begin, card),
-        *_check_points(depth, build_shallow(depth, torch.float32), traced, compiled, [last], begin, card),
-        *_check_points(depth, depth.whole, traced, compiled, [last], begin, card),
-    ]
-
-
-def _choose_points(read: ModelConfig, traced: TracedModel, points: int, card: Card | None) -> list[dict[str, int]]:
-    return choose_points(
-        read.name, points, images=() if card is None or card.tower is None else card.tower.sizes,
-        windows=traced.windows, longest=traced.longest_context,
-        shortest=traced.dimensions.workload["seq_len"].minimum,
-    )  # fmt: skip
-
-
-def _check_points(
-    depth: Depth,
-    model: nn.Module,
-    traced: TracedModel,
-    compiled: CompiledModel,
-    points: list[dict[str, int]],
-    begin: Begin,
-    card: Card | None,
-) -> list[Checked]:
-    """Count all stages of a model: one of the traced depth, or the whole one."""
-    tower, layers = card.tower if card else None, count_layers(model.config)
-    if next(model.parameters()).dtype != DTYPE:  # else its loops over experts were counted as it was traced
-        learn_stages(model)
-    prepare = follow_stages(model)
-
-    def make(module: nn.Module, stage: str, sizes: Mapping[str, int]) -> Forward:
-        if tower is not None and stage == VISION:
-            return Forward(model=module, run=run_vision(module, tower, tower.add_up(sizes)))
-        return prepare(stage, {**sizes, "cached": sizes["seq_len"] + sizes["decode_steps"] - 1})
-
-    peaks: Mapping[str, Peak] = compiled.peaks
-    checked = []
-    for sizes in points:
-        numbers = put_in_widths(sizes, next(model.parameters()).dtype)
-        layers_of = compiled.definition.build_layers(numbers)
-        for stage in traced.runs:
-            begin(f"count {stage} at {describe_sizes(sizes)}")
-            checked.append(
-                check_stage(
-                    stage,
-                    model,
-                    traced.graph,
-                    make,
-                    layers_of[stage],
-                    peaks[stage],
-                    sizes,
-                    numbers,
-                    layers=layers,
-                    traced=None if model is depth.whole else traced.traced_paths,
-                )
-            )
-    return checked

@@ -12,7 +12,7 @@ from torch import nn
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.dimensions.functions import Size
-from modelmeter.frontend.evidence import BITS
+from modelmeter.frontend.counts import BITS
 from modelmeter.frontend.general.config_sizes import DENSE_LAYERS, DEPTHS, HEADS, KEY_HEADS, LAYERS
 from modelmeter.frontend.general.small_configs import Family, with_cached
 from modelmeter.frontend.recording import record_forward

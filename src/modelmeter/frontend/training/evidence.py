@@ -25,14 +25,15 @@ from transformers.cache_utils import Cache
 from modelmeter.dimensions.evaluate import evaluate
 from modelmeter.dimensions.functions import Size
 from modelmeter.frontend.cache import make_cache
-from modelmeter.frontend.evidence import BITS, Checked, expect, list_modules
+from modelmeter.frontend.counts import find_widths
+from modelmeter.frontend.evidence import Checked, expect, list_modules
 from modelmeter.frontend.training.recording import drop_nothing
 from modelmeter.frontend.training.step import STAGE
 from modelmeter.frontend.training.tracing import prepare_training
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import backward, forward_without_cache
-from modelmeter.metrics.cost import Precision, Work
+from modelmeter.metrics.cost import Work
 from modelmeter.metrics.metric import METRICS
 from modelmeter.verify.dispatch import next_node_number, tensors_in
 from modelmeter.verify.gradient_graph import walk
@@ -63,7 +64,7 @@ def check_training(
     """
     started = perf_counter()
     dtype = next(model.parameters()).dtype
-    widths = Precision(weight_bits=32, activation_bits=32, kv_bits=32) if dtype == torch.float32 else BITS
+    widths = find_widths(dtype)
     numbers = {**sizes, **asdict(widths)}
     root = build_layers(numbers)
     ours = _add_up(list_modules(graph, root, traced))

@@ -155,17 +155,6 @@ def test_a_folder_takes_no_second_model(copy: Path, tmp_path: Path) -> None:
     assert "auto_map names code of the model's own, which was not run" in printed
 
 
-def test_a_folder_is_checked_without_a_change(copy: Path, tmp_path: Path) -> None:
-    """What is written does not depend on the run that writes it: not on its time, and not on how it was counted."""
-    config = tmp_path / "config.json"
-    config.write_text(json.dumps(CONFIG), encoding="utf-8")
-    assert "current" in run("compile", str(config), "--out", str(copy), "--check")
-    file = copy / PACKAGE / "checks.json"
-    file.write_text(file.read_text(encoding="utf-8").replace("bfloat16", "float16"), encoding="utf-8")
-    refused = refuse("compile", str(config), "--out", str(copy), "--check")
-    assert f"generated files are stale; found {PACKAGE}/checks.json;" in refused
-
-
 def test_a_file_is_no_folder_to_write_to(tmp_path: Path) -> None:
     """That is said before anything is traced."""
     file = tmp_path / "pages.csv"

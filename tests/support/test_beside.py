@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modelmeter.support.beside import can_fork, run_beside
+from modelmeter.support.beside import can_fork, run_beside, run_halves
 from modelmeter.support.errors import CountError, ModelMeterError, UnpricedOperatorError
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="nothing is forked elsewhere")
@@ -136,3 +137,24 @@ def test_one_core_forks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert can_fork()
     monkeypatch.setattr(sys, "platform", "darwin")
     assert not can_fork()
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_halves_come_in_their_order(count: int, parallel: bool) -> None:
+    works = [partial(lambda number: (number, os.getpid()), number) for number in range(count)]
+    found = run_halves(works, parallel=parallel)
+    assert [number for number, _ in found] == list(range(count))
+    assert len({process for _, process in found}) == min(count, 2 if parallel else 1)
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_what_fails_first_in_order_is_raised(parallel: bool) -> None:
+    def fail(number: int) -> None:
+        if number in (1, 3):
+            raise CountError("it fails", place=str(number))
+
+    with pytest.raises(CountError, match=r"^1: it fails$"):
+        run_halves([partial(fail, number) for number in range(5)], parallel=parallel)
+    with pytest.raises(CountError, match=r"^3: it fails$"):
+        run_halves([partial(fail, number) for number in (0, 2, 3)], parallel=parallel)

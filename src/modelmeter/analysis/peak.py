@@ -150,12 +150,12 @@ def find_peaks(
             times: Size = 1
             if loop is not None and stage == loop.stage:
                 times = exceeds(loop.count, 0)
-                candidates = [last for candidate in candidates for last in _take_last_steps(candidate, loop)]
+                candidates = [
+                    last for candidate in _list_distinct(candidates) for last in _take_last_steps(candidate, loop)
+                ]
             scale = partial(mul, times * holds)
-            scaled = (
-                candidate.change(scale, scale)
-                for candidate in keep_largest(candidates, rules=declared, dimensions=dimensions)
-            )
+            largest = keep_largest(candidates, rules=declared, dimensions=dimensions)
+            scaled = (candidate.change(scale, scale) for candidate in largest)
             found[stage] += [evolve(each, alive=tuple(each.list_alive()), list_alive=tuple) for each in scaled]
     empty = [stage for stage, operators in found.items() if not operators]
     if empty:
@@ -178,7 +178,7 @@ def _list_ends(size: Size, loop: Loop, place: str) -> Iterator[Change]:
     """
     formula = sympy.sympify(size)
     if not formula.has(loop.index):
-        yield _leave
+        yield lambda each: each
         return
     read = read_polynomials((formula,))
     (polynomial,), generators = read.outputs, read.generators
@@ -200,10 +200,6 @@ def _list_ends(size: Size, loop: Loop, place: str) -> Iterator[Change]:
         has_steps_after = exceeds(growing.xreplace({loop.index: loop.count}), least - 1)
         runs = has_steps_after * bracket.xreplace({loop.index: sympy.S.One})
         yield partial(_stop_at, bracket=bracket, at={loop.index: last}, runs=runs)
-
-
-def _leave(formula: sympy.Expr) -> sympy.Expr:
-    return formula
 
 
 def _stop_at(
@@ -265,6 +261,14 @@ def _settle_brackets(factor: Size) -> dict[sympy.Expr, sympy.Expr]:
     return settled
 
 
+def _list_distinct(operators: Iterable[Candidate]) -> list[Candidate]:
+    """Return the first of those that have the same sizes, as layers of a kind have."""
+    distinct: dict[tuple[Size, Size], Candidate] = {}
+    for operator in operators:
+        distinct.setdefault((operator.bits, operator.at_most), operator)
+    return list(distinct.values())
+
+
 def keep_largest(
     operators: Iterable[Candidate], *, rules: Iterable[Rule] = (), dimensions: Dimensions = ANY_LAYER
 ) -> tuple[Candidate, ...]:
@@ -272,12 +276,11 @@ def keep_largest(
 
     One is left out where another is proved to have at least as much at all sizes that keep the ``rules``.
     """
-    distinct: dict[tuple[Size, Size], Candidate] = {}
-    for operator in operators:
-        distinct.setdefault((operator.bits, operator.at_most), operator)
+    distinct = _list_distinct(operators)
     if not distinct:
         return ()
-    read = read_polynomials([size for pair in distinct for size in pair], dimensions=dimensions)
+    sizes = [size for operator in distinct for size in (operator.bits, operator.at_most)]
+    read = read_polynomials(sizes, dimensions=dimensions)
     brackets = find_brackets(read)
     same: dict[Expansion, Expansion] = {}  # equal ones are one object, as comparing them is slow
     outputs = [same.setdefault(each, each) for each in (flatten(polynomial, brackets) for polynomial in read.outputs)]
@@ -292,6 +295,6 @@ def keep_largest(
                 del limits[bits]
     return tuple(
         evolve(operator, bits=bits.as_expr(), at_most=limits.pop(bits).as_expr())
-        for operator, bits in zip(distinct.values(), outputs[::2], strict=True)
+        for operator, bits in zip(distinct, outputs[::2], strict=True)
         if bits in limits
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import sympy
@@ -46,7 +47,7 @@ from modelmeter.frontend.traced_graph import find_whole_path, list_members, trac
 from modelmeter.frontend.tracing import Build, StageForward, trace_forward
 from modelmeter.frontend.vision import trace_vision
 from modelmeter.frontend.windows import TracedRegion, cut_windows, describe_windows
-from modelmeter.support.beside import run_beside
+from modelmeter.support.beside import run_beside, run_halves
 from modelmeter.support.errors import CountError, UnpricedOperatorError
 
 Begin = Callable[[str], None]
@@ -86,7 +87,9 @@ def trace_model(
         def trace(name: str) -> tuple[TracedForward, ...] | UnpricedOperatorError:
             parts = split_stage(name, stages[name], shapes, full, longest, chunks)
             try:
-                return trace_parts(depth, parts, chunks=chunks if name == PREFILL else WHOLE)
+                return trace_parts(
+                    depth, parts, chunks=chunks if name == PREFILL else WHOLE, parallel=parallel and name == PREFILL
+                )
             except UnpricedOperatorError as error:
                 return error
 
@@ -156,8 +159,13 @@ def trace_parts(
     parts: Iterable[tuple[StageForward, TracedRegion]],
     trace_one: TraceOne = trace_forward,
     chunks: Chunks = WHOLE,
+    *,
+    parallel: bool = False,
 ) -> tuple[TracedForward, ...]:
-    """Return the traces for a batch of several and of one in each region, or one trace where they say the same."""
+    """Return the traces for a batch of several and of one in each region, or one trace where they say the same.
+
+    Where ``parallel``, a forked process makes half of them.
+    """
     batch_size, prompt = TEXT_DIMENSIONS.symbol("batch_size"), TEXT_DIMENSIONS.symbol("seq_len")
 
     def build() -> nn.Module:
@@ -175,15 +183,16 @@ def trace_parts(
             check_filled(general, trace(there, condition, evolve(part, assumed=filled.assumed)), filled, prompt)
         return general
 
-    regions = [
-        merge_alike(
-            (
-                trace_sizes(stage, differs(batch_size, 1), part),
-                trace_sizes(stage.at_one(batch_size), equals(batch_size, 1), part),
-            )
-        )
+    works = [
+        work
         for stage, part in parts
+        for work in (
+            partial(trace_sizes, stage, differs(batch_size, 1), part),
+            partial(trace_sizes, stage.at_one(batch_size), equals(batch_size, 1), part),
+        )
     ]
+    traced = run_halves(works, parallel=parallel)
+    regions = [merge_alike(pair) for pair in zip(traced[::2], traced[1::2], strict=True)]
     steps = TEXT_DIMENSIONS.symbol("seq_len") + TEXT_DIMENSIONS.symbol("decode_step") - 1
     put_in = Substitution({CACHED: steps})
     return tuple(map(put_in.change_forward, merge_regions(regions)))

@@ -7,11 +7,12 @@ from contextlib import ExitStack, contextmanager
 from itertools import groupby
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import nn
 
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.frontend.assemble import Begin
+from modelmeter.frontend.chunks import guess_chunks
 from modelmeter.frontend.configs.quiet import quiet
 from modelmeter.frontend.counts import Counted, count_stage, put_in_widths
 from modelmeter.frontend.definition import DECODE, PREFILL, VISION
@@ -131,7 +132,7 @@ def _choose_points(prepared: PreparedModel, name: str, number: int, traced: Trac
         return []
     return choose_points(
         name, number, images=() if prepared.tower is None else prepared.tower.sizes,
-        windows=prepared.windows if traced is None else traced.windows,
+        windows=evolve(prepared.windows, chunks=guess_chunks(prepared.config)) if traced is None else traced.windows,
         longest=None if traced is None else traced.longest_context, shortest=prepared.shortest,
     )  # fmt: skip
 

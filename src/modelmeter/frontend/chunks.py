@@ -7,11 +7,12 @@ made again, apart for one chunk and for several, and for prompts that fill their
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import sympy
 from attrs import evolve, frozen
 from sympy.core.relational import Relational
+from transformers import PreTrainedConfig
 
 from modelmeter.dimensions.functions import CeilDiv, Size
 from modelmeter.frontend.records import EVERYWHERE, TracedForward
@@ -46,6 +47,17 @@ class Chunks:
 
 WHOLE = Chunks()
 """Of a prompt that is cut into none."""
+
+
+_LENGTHS: Final = ("chunk_size", "mamba_chunk_size")
+"""What configs call the length of a chunk."""
+
+
+def guess_chunks(config: PreTrainedConfig) -> tuple[int, ...]:
+    """Return the lengths of chunks that a config names; whether there are such, the guards of a trace say."""
+    text = config.get_text_config(decoder=True)
+    found = (getattr(text, name, None) for name in _LENGTHS)
+    return tuple(sorted({length for length in found if type(length) is int and length >= LEAST_WINDOW}))
 
 
 def trace_in_chunks(trace: Callable[[Chunks], Traced]) -> tuple[Chunks, Traced]:

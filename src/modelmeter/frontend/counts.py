@@ -49,7 +49,9 @@ class Counted:
     by_path
         Every metric of the modules that do or keep something themselves; bytes are in bits.
     products
-        The FLOPs of FlopCounterMode of each module itself, where nothing stands for what it does.
+        The FLOPs of FlopCounterMode of each module itself.
+    noted
+        Modules of which it counts nothing, since something stands for what they do.
     alive
         The most bits that are alive.
     seconds
@@ -63,6 +65,7 @@ class Counted:
     dtype: torch.dtype
     by_path: Mapping[str, Mapping[str, Size]]
     products: Mapping[str, int]
+    noted: frozenset[str]
     alive: int
     seconds: float
 
@@ -96,7 +99,7 @@ def count_stage(
     except CountError as error:
         error.name_place(f"{stage}, computing in {str(dtype).removeprefix('torch.')}")
         raise
-    noted = {insertion.path for insertion in recording.insertions}
+    noted = frozenset(insertion.path for insertion in recording.insertions)
     counted = read_recording(recording, {})
     works: dict[str, list[Operator]] = {}
     for each in counted.operators:
@@ -111,9 +114,8 @@ def count_stage(
     products = count_matrix_products(model, forward.run).by_path
     own = {}
     for path, module in model.named_modules():
-        if path not in noted:
-            children = (join_path(path, name) for name, _ in module.named_children())
-            own[path] = products[path] - sum(products[child] for child in children if child in products)
+        children = (join_path(path, name) for name, _ in module.named_children())
+        own[path] = products[path] - sum(products[child] for child in children if child in products)
     alive = _find_peak(counted, widths)
     if not is_whole and not noted:  # by what knows nothing of first and last uses
         forward = make(model, stage, sizes)
@@ -121,7 +123,7 @@ def count_stage(
         alive = max(int(seen.alive.to_bits(widths)) for seen in watched)
     return Counted(
         stage=stage, sizes=dict(sizes), layers=count_layers(model.config), is_whole=is_whole, dtype=dtype,
-        by_path=by_path, products=own, alive=alive, seconds=perf_counter() - started,
+        by_path=by_path, products=own, noted=noted, alive=alive, seconds=perf_counter() - started,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
 from io import StringIO
@@ -56,6 +56,16 @@ def run_beside(work: Callable[[], Result], *, parallel: bool, patience: int = 0)
         receiver.close()
         child.kill()
         child.join()
+
+
+def run_halves(works: Sequence[Callable[[], Result]], *, parallel: bool) -> list[Result]:
+    """Return what each work returns, in their order; where ``parallel``, a forked process does the second half.
+
+    What fails first in their order is what is raised.
+    """
+    middle = (len(works) + 1) // 2
+    with run_beside(lambda: [work() for work in works[middle:]], parallel=parallel) as wait:
+        return [*[work() for work in works[:middle]], *wait()]
 
 
 def _work(work: Callable[[], object], patience: int, sender: Connection) -> None:

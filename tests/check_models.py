@@ -90,18 +90,18 @@ def make_fields(model_type: str) -> dict[str, Any]:
     return {**cut_config(config, range(LAYERS)).to_dict(), "model_type": model_type}
 
 
-def try_model(model_type: str) -> tuple[str, str]:
+def try_model(model_type: str, *, parallel: bool) -> tuple[str, str]:
     """Return whether the default config of a type at few layers has exact formulas and all files, and why not."""
     from llm_perf_opt.commands.compile_traced import list_files
-    from modelmeter.frontend.compile import compile_config
+    from modelmeter.frontend.compile import open_compilation
 
     try:
         fields = make_fields(model_type)
     except Exception as error:  # a class may have no defaults, or refuse to be cut
         return REFUSED, f"the default config cannot be cut to {LAYERS} layers: {_shorten(error)}"
     try:
-        compiled = compile_config(fields, points=1)
-        list_files(compiled)
+        with open_compilation(fields, points=1, parallel=parallel) as compiled:
+            list_files(compiled)
     except ModelMeterError as error:
         return REFUSED, _shorten(error)
     except Exception as error:  # a defect: what is refused is refused by an error of ours
@@ -117,18 +117,18 @@ def _shorten(error: object) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def _work(model_type: str, connection: Connection) -> None:
+def _work(model_type: str, parallel: bool, connection: Connection) -> None:
     warnings.simplefilter("ignore")
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         sys.stdout = sys.stderr = nowhere
-        connection.send(try_model(model_type))
+        connection.send(try_model(model_type, parallel=parallel))
 
 
-def run_limited(model_type: str, seconds: float) -> tuple[str, str]:
+def run_limited(model_type: str, seconds: float, *, parallel: bool) -> tuple[str, str]:
     """Return what became of a model, in a process that is ended after some seconds."""
     context = get_context("fork")  # what is imported once is there in all
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(model_type, theirs))
+    process = context.Process(target=_work, args=(model_type, parallel, theirs))
     process.start()
     theirs.close()
     try:
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model_types", nargs="*", help="types of transformers; all of them if none is given")
     parser.add_argument("--seconds", type=float, default=120, help="for each model")
-    parser.add_argument("--jobs", type=int, default=2, help="models at a time")
+    parser.add_argument("--jobs", type=int, default=2, help="models at a time; one is compiled by forked processes")
     parser.add_argument("--out", type=Path, help="write the table here, too")
     options = parser.parse_args(arguments)
     import torch
@@ -169,7 +169,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     counts: Counter[str] = Counter()
     rows = []
     for model_type, outcome, reason in list_results(
-        options.model_types or list_model_types(), options.jobs, lambda name: run_limited(name, options.seconds)
+        options.model_types or list_model_types(),
+        options.jobs,
+        lambda name: run_limited(name, options.seconds, parallel=options.jobs == 1),
     ):
         counts[outcome] += 1
         rows.append(f"{model_type:32} {outcome:9} {reason}")

@@ -119,6 +119,18 @@ def test_who_leaves_without_the_result_ends_the_process(tmp_path: Path) -> None:
         os.kill(int(file.read_text(encoding="utf-8")), 0)
 
 
+def test_who_is_killed_takes_the_process_along() -> None:
+    program = (
+        "import os, signal, time\nfrom modelmeter.support.beside import run_beside\n"
+        "def work():\n    os.write(1, str(os.getpid()).encode())\n    time.sleep(600)\n"
+        "with run_beside(work, parallel=True):\n    time.sleep(1)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    # It ends as nobody holds its output any more, of which the other process would for ten minutes.
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    assert done.stdout.isdigit()
+
+
 def test_nothing_is_printed_twice_or_beside() -> None:
     program = (
         "import sys\nfrom modelmeter.support.beside import run_beside\n"

@@ -83,6 +83,8 @@ class Checks:
         counts: Sequence[Callable[[], list[Counted]]] = self.counts
         if points != self.expected or stages != self.stages:
             counts = _list_counts(self.prepared, points, stages, begin)
+        if counts:
+            begin("compare the formulas with what is counted")
         return tuple(checked for count in counts for checked in _compare(traced, compiled, count()))
 
 

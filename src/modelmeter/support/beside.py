@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -10,11 +12,14 @@ from functools import cache
 from io import StringIO
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from modelmeter.support.errors import ModelMeterError
 
 Result = TypeVar("Result")
+
+_SIGNAL_OF_PARENT: Final = 1
+"""PR_SET_PDEATHSIG of Linux: what a process is sent when the one that forked it has ended."""
 
 
 def can_fork() -> bool:
@@ -70,6 +75,7 @@ def run_halves(works: Sequence[Callable[[], Result]], *, parallel: bool) -> list
 
 def _work(work: Callable[[], object], patience: int, sender: Connection) -> None:
     """Send what the work returns in a tuple, or our error that it raises, and end without cleaning up."""
+    ctypes.CDLL(None).prctl(_SIGNAL_OF_PARENT, signal.SIGKILL)  # who is killed cannot end this process
     os.nice(patience)
     if "torch" in sys.modules:  # its threads are not forked
         sys.modules["torch"].set_num_threads(1)

@@ -19,6 +19,9 @@ from modelmeter.support.files import describe_failure
 _ESCAPE: Final = "modelmeter.escape"
 """How characters are written that an encoding has not."""
 
+_INTERRUPTED: Final = 130
+"""What typer makes of Ctrl-C."""
+
 _LONGEST: Final = 2000
 """Characters of a message; a longer one, with a path or a name of thousands, loses its middle."""
 
@@ -32,6 +35,8 @@ def run_to_end(app: Callable[..., object]) -> NoReturn:
     _print_any_character()
     try:
         code = app(standalone_mode=False)  # what a command returns: nothing, or the code that it exits with
+        if code == _INTERRUPTED:
+            typer.echo("interrupted", err=True)
         sys.exit(code if isinstance(code, int) else 0)
     except _USAGE_ERROR as error:
         _print_usage_error(error)

@@ -15,7 +15,9 @@ from llm_perf_opt.contracts import CompiledModelReportSummary
 from llm_perf_opt.data.compiled_report import CompiledModelReport
 from llm_perf_opt.data.serialization import from_json, read_record
 from llm_perf_opt.evaluators import load_costs
+from llm_perf_opt.reporting import compiled_build
 from llm_perf_opt.reporting.categories import categorize
+from modelmeter.frontend.cards.page_rules import PAGE_RULES, make_page_views
 from modelmeter.frontend.compiled_folder import open_folder
 
 HEAD_BYTES = 2 * (33 * 97 + 33 + 97)
@@ -180,3 +182,16 @@ def test_what_only_models_with_layers_of_their_own_have_is_refused_by_name(folde
     assert words in problem
     assert "prefill or decode or request" in problem
     assert "\n" not in problem
+
+
+def test_a_page_that_is_cut_is_one_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (1654, 2339)
+    for rule, images, words in (
+        (PAGE_RULES["smolvlm2-2.2b"], 13, "one page of 1654 x 2339 pixels, cut into 13 images"),
+        (PAGE_RULES["gemma-3-4b"], 1, "one page of 1654 x 2339 pixels"),
+        (PAGE_RULES["paddleocr-vl"], 1, "one page of 1654 x 2339 pixels"),
+        (PAGE_RULES["paddleocr-vl"], 3, "3 pages of 1654 x 2339 pixels"),
+    ):
+        views = make_page_views(rule)
+        monkeypatch.setattr(compiled_build, "find_page_views", lambda model, views=views: views)
+        assert compiled_build.describe_pages(images, "a-model", page) == words

@@ -164,6 +164,11 @@ def test_two_keys_that_contradict_each_other_are_named(
         ("phi3", {"partial_rotary_factor": 2}, ("partial_rotary_factor", "from 0 to 1", "found 2")),
         ("llama", {"rope_parameters": {"rope_type": "yarm", "rope_theta": 1e4}}, ("rope_type", "yarn", "found yarm")),
         ("llama", {"rope_scaling": {"rope_type": "yarm", "factor": 2.0}}, ("rope_type", "yarn", "found yarm")),
+        (
+            "llama",
+            {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}},
+            ("rope_parameters: rope_type", "length of a prompt", "found dynamic"),
+        ),
         ("llama", {"hidden_act": "sillu"}, ("hidden_act", "silu", "found sillu")),
         ("llama", {"hidden_act": "nope"}, ("hidden_act", "gelu", "found nope")),
         ("gemma3_text", {"hidden_activation": "nope"}, ("hidden_activation", "gelu", "found nope")),

@@ -33,6 +33,10 @@ from modelmeter.frontend.modules import build_modules
             {"model_type": "llamma"},
             "model_type: transformers has no model of this type; found llamma; did you mean llama",
         ),
+        (
+            {"model_type": "lama", "architectures": ["LlamaForCausalLM"]},  # a class that other types have, too
+            r"transformers has no model of this type; found lama; did you mean llama$",
+        ),
         ({"model_type": "no_such", "auto_map": {"AutoConfig": "code.Config"}}, "remote code is never run"),
         (
             {"model_type": "no_such", "architectures": ["DeepseekV3ForCausalLM"], "auto_map": {}},
@@ -80,6 +84,12 @@ def test_a_file_without_a_size_of_its_own_is_refused(tmp_path: Path, key: str) -
     file.write_text(json.dumps({name: size for name, size in fields.items() if name != key}), encoding="utf-8")
     with pytest.raises(ArchitectureError, match=f"lacks sizes that have no sensible default; expected {key}; add"):
         read_model_config(file)
+    if key == "hidden_size":  # 6 heads do not divide the default, which nobody meant
+        del fields[key]
+        file.write_text(json.dumps({**fields, "num_attention_heads": 6}), encoding="utf-8")
+        with pytest.raises(ArchitectureError, match="lacks sizes that have no sensible default; expected hidden_size"):
+            read_model_config(file)
+        return
     file.write_text(json.dumps(fields), encoding="utf-8")
     # What the class of transformers says where a config does not: as many key heads, no biases, and a head of its own.
     assert read_model_config(file).assumed == {
@@ -91,6 +101,19 @@ def test_a_size_under_another_name_is_said() -> None:
     read = read_model_config({"model_type": "gpt2", "n_embd": 66, "n_head": 3, "n_layer": 2})
     assert read.assumed == {"vocab_size": 50257, "tie_word_embeddings": True}
     assert read_model_config("llama").assumed == {}, "a model type stands for its defaults"
+
+
+def test_a_key_that_nothing_reads_is_named_with_the_one_that_was_meant() -> None:
+    sizes = {"model_type": "llama", "hidden_size": 66, "num_attention_heads": 3, "num_hidden_layers": 3}
+    assert read_model_config(sizes).misspelt == {}
+    more = {"num_hidden_layer": 5, "hiden_size": 7, "num_attention_haeds": 2, "attn_bias": True, "my_own_layers": 9}
+    assert read_model_config({**sizes, **more}).misspelt == {
+        "num_hidden_layer": "num_hidden_layers", "hiden_size": "hidden_size",
+        "num_attention_haeds": "num_attention_heads",
+    }  # fmt: skip
+    # n_embd is how GPT-2 calls it, and hidden_size another name of that.
+    gpt2 = {"model_type": "gpt2", "n_embd": 66, "n_head": 3, "num_hidden_layers": 2, "n_layers": 5, "n_head_kv": 1}
+    assert read_model_config(gpt2).misspelt == {}
 
 
 def test_a_card_without_sizes_names_the_defaults_that_hold() -> None:

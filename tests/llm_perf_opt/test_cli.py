@@ -99,6 +99,7 @@ class TestEnd:
         monkeypatch.setattr("llm_perf_opt.commands.sources.read_graph", interrupt)
         result = run("tree")
         assert result.code == 130
+        assert result.err.splitlines()[-1] == "interrupted"
         assert "Traceback" not in result.err
 
     def test_an_unknown_option(self, run: Run) -> None:

@@ -153,7 +153,13 @@ def compile_source(
         from modelmeter.frontend.definition import name_package
 
         card = find_card(source)
-        title = read_model_config(source, name=name).name if card is None else name or card.title
+        if card is None:
+            read = read_model_config(source, name=name)
+            title = read.name
+            for key, meant in read.misspelt.items():
+                print_warning(f"{path}: {key} is no key of this model, and is not read; did you mean {meant}")
+        else:
+            title = name or card.title
         if not check:  # now, and not after a minute of traces
             refuse_other_models(folder, name_package(title))
         from modelmeter.frontend.compile import open_compilation

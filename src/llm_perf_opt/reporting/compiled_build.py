@@ -19,6 +19,10 @@ from llm_perf_opt.reporting.evaluation import Evaluation
 from llm_perf_opt.reporting.metrics import measure_modules
 from llm_perf_opt.reporting.modules import build_modules
 from llm_perf_opt.reporting.prediction_request import PredictionRequest
+from modelmeter.model.page_views import find_page_views
+
+IMAGES: Final = "num_images"
+"""The size that says how many images a prompt has."""
 
 _METHOD: Final = (
     "Predicted from exact operator counts with a roofline: see prediction. Prompts are one batch. Every snapshot has "
@@ -64,8 +68,8 @@ def build_compiled_report(request: CompiledReportRequest) -> CompiledModelReport
         report_id="-",
         model=_describe_model(evaluation, request.model),
         workload=CompiledWorkload(
-            profile_id=REQUEST, description=_describe_request(evaluation, request.page), page_width=width,
-            page_height=height,
+            profile_id=REQUEST, description=_describe_request(evaluation, request.model, request.page),
+            page_width=width, page_height=height,
         ),
         modules=build_modules(evaluation),
         operator_categories=REPORT_CATEGORIES,
@@ -91,12 +95,18 @@ def _describe_model(evaluation: Evaluation, model: str) -> CompiledModelSpec:
     )
 
 
-def _describe_request(evaluation: Evaluation, page: tuple[int, int] | None) -> str:
+def _describe_request(evaluation: Evaluation, model: str, page: tuple[int, int] | None) -> str:
     sizes = evaluation.sizes
     batch_size, tokens = sizes["batch_size"], int(sizes["decode_steps"]) + 1
     prompts = "A prompt" if batch_size == 1 else f"{batch_size} prompts side by side, each"
     written = "1 new one" if tokens == 1 else f"{tokens:,} new ones"
-    images = int(sizes.get("num_images", 1))
-    pages = "one page" if images == 1 else f"{images} pages"
-    seen = "" if page is None else f", with {pages} of {page[0]} x {page[1]} pixels"
+    seen = "" if page is None else f", with {describe_pages(int(sizes.get(IMAGES, 1)), model, page)}"
     return f"{prompts} of {sizes['seq_len']:,} tokens and {written}{seen}"
+
+
+def describe_pages(images: int, model: str, page: tuple[int, int]) -> str:
+    """Return the pages of a prompt: one that a model cuts into images, or an image for each."""
+    pixels = f"{page[0]} x {page[1]} pixels"
+    if IMAGES in find_page_views(model).tiles:
+        return f"one page of {pixels}" + (f", cut into {images} images" if images > 1 else "")
+    return f"one page of {pixels}" if images == 1 else f"{images} pages of {pixels}"

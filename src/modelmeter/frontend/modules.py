@@ -137,8 +137,9 @@ def choose_depth(
 
     Of a row of one kind, the layers that follow two of it, or one if two were in a row before, are left out: which kind
     comes after which stays. Where that leaves many, so are turns of several kinds. A model of few layers must have the
-    very kinds of those that it stands for; if it has not, none is left out, and then it is the whole model that is
-    traced. The first layer is of a kind of its own where ``is_first_apart`` says so.
+    very kinds of those that it stands for, and outside of them parameters of the same shapes; if it has not, none is
+    left out, and then it is the whole model that is traced. The first layer is of a kind of its own where
+    ``is_first_apart`` says so.
 
     Raises
     ------
@@ -157,6 +158,7 @@ def choose_depth(
         for length in range(1, count + 1)
         if all(kinds[:length].count(kind) >= least for kind, least in enumerate(needed))
     )
+    outside = _list_outside(model, layers)
     whole = Depth(
         config=config, stacks=(Stack(layers=layers, kinds=kinds, traced=kinds),), class_name=class_name, whole=model
     )
@@ -169,6 +171,8 @@ def choose_depth(
         except ArchitectureError:  # a config that says what holds for no other number of layers
             continue
         seen = _describe_kinds(built.get_submodule(layers), is_first_apart)
+        if _list_outside(built, layers) != outside:  # such as a table with a column for each layer
+            continue
         if seen == [described[layer] for layer in chosen]:
             stack = Stack(layers=layers, kinds=kinds, traced=tuple(kinds[layer] for layer in chosen))
             return evolve(whole, config=shallow, stacks=(stack,))
@@ -177,6 +181,12 @@ def choose_depth(
 
 def _describe_kinds(layers: nn.Module, is_first_apart: bool) -> list[Hashable]:
     return [(describe_kind(layer), is_first_apart and not place) for place, layer in enumerate(layers.children())]
+
+
+def _list_outside(model: nn.Module, layers: str) -> list[tuple[str, torch.Size]]:
+    """Return the shapes of all parameters and buffers that are of no layer."""
+    held = (*model.named_parameters(), *model.named_buffers())
+    return [(path, tensor.shape) for path, tensor in held if not path.startswith(f"{layers}.")]
 
 
 def _leave_out(kinds: Sequence[int]) -> tuple[int, ...]:

@@ -41,7 +41,7 @@ def run_beside(work: Callable[[], Result], *, parallel: bool, patience: int = 0)
         return
     forking = get_context("fork")
     receiver, sender = forking.Pipe(duplex=False)
-    child = forking.Process(target=_work, args=(work, patience, sender), daemon=True)
+    child = forking.Process(target=_work, args=(work, patience, receiver, sender), daemon=True)
     child.start()
     sender.close()
 
@@ -73,8 +73,9 @@ def run_halves(works: Sequence[Callable[[], Result]], *, parallel: bool) -> list
         return [*[work() for work in works[:middle]], *wait()]
 
 
-def _work(work: Callable[[], object], patience: int, sender: Connection) -> None:
+def _work(work: Callable[[], object], patience: int, receiver: Connection, sender: Connection) -> None:
     """Send what the work returns in a tuple, or our error that it raises, and end without cleaning up."""
+    receiver.close()  # else nobody else would have to read it for a result to be sent
     ctypes.CDLL(None).prctl(_SIGNAL_OF_PARENT, signal.SIGKILL)  # who is killed cannot end this process
     os.nice(patience)
     if "torch" in sys.modules:  # its threads are not forked

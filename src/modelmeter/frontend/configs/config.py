@@ -20,17 +20,20 @@ from transformers.models.auto.modeling_auto import (
 
 from modelmeter.frontend.cards.card import DEFAULT_CLASS
 from modelmeter.frontend.cards.shipped import CARDS
-from modelmeter.frontend.configs.assumed import are_defaults, list_assumed, list_missing
+from modelmeter.frontend.configs.assumed import are_defaults, find_misspelt, list_assumed, list_missing
 from modelmeter.frontend.configs.classes import COMPILED_TYPES, check_classes, check_sections, find_types
 from modelmeter.frontend.configs.config_fields import check_depth, check_fields, clip, read_fields
 from modelmeter.frontend.configs.contradictions import check_sizes, check_tower, check_width
 from modelmeter.frontend.configs.quiet import quiet
 from modelmeter.frontend.configs.sources import find_config
+from modelmeter.frontend.configs.values import find_value
 from modelmeter.model.registry import list_models
 from modelmeter.support.errors import ArchitectureError
 from modelmeter.support.suggestions import unknown_name
 
 _REMOTE: Final = "auto_map"
+
+_LACKS_SIZES: Final = "the config lacks sizes that have no sensible default"
 
 _VALIDATOR: Final = re.compile(r"^(Class v|V)alidation error for (validator|field) '\w+':\s*(\w+Error: )?")
 """What transformers begins the words with that say what it refuses."""
@@ -41,12 +44,14 @@ class ModelConfig:
     """A config, what the model is called, and what costs depend on that its source did not say.
 
     Its modules are of ``class_name``, if that is not the class that transformers has for causal decoders of the type.
+    ``misspelt`` are keys of the source that nothing reads, with the key that each comes close to.
     """
 
     config: PreTrainedConfig
     name: str
     assumed: Mapping[str, Any] = field(factory=dict)
     class_name: str = DEFAULT_CLASS
+    misspelt: Mapping[str, str] = field(factory=dict)
 
 
 def read_model_config(source: str | os.PathLike[str] | Mapping[str, Any], *, name: str | None = None) -> ModelConfig:
@@ -138,8 +143,13 @@ def _make_config(fields: dict[str, Any], name: str, *, place: str, is_carded: bo
         if "validate_architecture" in str(error):
             check_width(fields.get("hidden_size"), fields.get("num_attention_heads"), place)
         unsaid = ", ".join(f"{key} = {value}" for key, value in missing.items())
+        found = clip(_VALIDATOR.sub("", str(error)))
+        if is_whole and missing:
+            raise ArchitectureError(
+                _LACKS_SIZES, place=place, expected=", ".join(missing), found=found, remedy="add them"
+            ) from error
         raise ArchitectureError(
-            "transformers refuses the config", place=place, found=clip(_VALIDATOR.sub("", str(error))),
+            "transformers refuses the config", place=place, found=found,
             remedy=f"the config does not say, so that the defaults hold: {unsaid}" if unsaid else "",
         ) from error  # fmt: skip
     try:
@@ -152,24 +162,28 @@ def _make_config(fields: dict[str, Any], name: str, *, place: str, is_carded: bo
         raise ArchitectureError("the config does not say a size", place=place, found=clip(error)) from error
     assumed = list_assumed(fields, config) if fields.keys() - {"model_type"} else {}
     class_name = DEFAULT_CLASS if is_carded or model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else _find_class(config)
-    return ModelConfig(config=config, name=name or model_type, assumed=assumed, class_name=class_name)
+    return ModelConfig(
+        config=config, name=name or model_type, assumed=assumed, class_name=class_name,
+        misspelt=find_misspelt(fields, config),
+    )  # fmt: skip
 
 
 def _suggest_type(fields: Mapping[str, Any], model_type: str) -> str:
     never = "remote code is never run" if _REMOTE in fields else ""
-    types = find_types(fields)
+    types, close = find_types(fields), get_close_matches(model_type, COMPILED_TYPES)
+    if meant := [each for each in close if each in types]:
+        return "; ".join(filter(None, (never, f"did you mean {' or '.join(meant)}")))
     if types:
         named = f"architectures names the class of model_type = {' or '.join(types)}, which stands for its modules"
         return "; ".join(filter(None, (never, named)))
-    close = get_close_matches(model_type, COMPILED_TYPES)
     return never or (f"did you mean {' or '.join(close)}" if close else "")
 
 
 def _refuse_missing(config: PreTrainedConfig, missing: Mapping[str, int], place: str) -> None:
-    left = [key for key, value in missing.items() if getattr(config, key, None) == value]
+    left = [key for key, value in missing.items() if find_value(config, key) == value]
     if left:
         raise ArchitectureError(
-            "the config lacks sizes that have no sensible default", place=place, expected=", ".join(left),
+            _LACKS_SIZES, place=place, expected=", ".join(left),
             remedy="add them; a model type alone, as llama, stands for all defaults",
         )  # fmt: skip
 
@@ -188,7 +202,7 @@ def _check_config(config: PreTrainedConfig, fields: Mapping[str, Any], place: st
             expected="a causal decoder", found=str(config.model_type),
             remedy="" if config.sub_configs else "is_encoder_decoder = false in it stands for its decoder alone",
         )  # fmt: skip
-    layers = getattr(text, "num_hidden_layers", None)
+    layers = find_value(text, "num_hidden_layers")
     if type(layers) is not int:
         raise ArchitectureError("the config has no number of layers", place=place, expected="num_hidden_layers")
     check_depth(layers, f"{place}: num_hidden_layers")
@@ -196,7 +210,7 @@ def _check_config(config: PreTrainedConfig, fields: Mapping[str, Any], place: st
     check_tower(config, fields, place)
     section: Mapping[str, Any] = next((value for key, value in fields.items() if vars(config).get(key) is text), {})
     check_sizes(text, fields if text is config else section, place)
-    heads, width = getattr(text, "num_attention_heads", None), getattr(text, "hidden_size", None)
+    heads, width = find_value(text, "num_attention_heads"), find_value(text, "hidden_size")
     is_own = are_defaults(type(text), {"hidden_size": width, "num_attention_heads": heads})
-    if getattr(text, "head_dim", None) is None and not is_own:
+    if find_value(text, "head_dim") is None and not is_own:
         check_width(width, heads, place)

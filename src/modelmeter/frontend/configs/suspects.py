@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Final
 
 from transformers import PreTrainedConfig
@@ -85,10 +86,18 @@ def _look_at_rotation(sizes: Mapping[str, Any], cause: BaseException) -> Iterato
         factor = each.get(_FACTOR)
         if isinstance(factor, int | float) and not 0 <= factor <= 1:
             yield f"{_ROPE}: {kind}{_FACTOR}", _RANGE, "from 0 to 1, the part of each head that turns", factor
+        if each.get("rope_type") == "dynamic" and _passes_through(cause, "modeling_rope_utils.py"):
+            expected = "a type of fixed frequencies, as yarn or linear"
+            yield f"{_ROPE}: {kind}rope_type", "frequencies change with the length of a prompt", expected, "dynamic"
         default = _find_attribute(cause, _SECTIONS)
         if default is not None and _SECTIONS not in each:
             found = f"none, so that the code takes {default}"
             yield f"{_ROPE}: {kind}{_SECTIONS}", _PAIR, "a sum that is half of the numbers of a head that turn", found
+
+
+def _passes_through(cause: BaseException, file: str) -> bool:
+    """Tell whether an error comes from below a file of transformers."""
+    return any(Path(frame.f_code.co_filename).name == file for frame, _ in traceback.walk_tb(cause.__traceback__))
 
 
 def _find_attribute(cause: BaseException, name: str) -> object:

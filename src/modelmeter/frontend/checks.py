@@ -126,7 +126,9 @@ def _list_counts(
         with quiet():
             return _count(prepared, prepared.whole, points[-1], stages, begin)
 
-    return [count_few, count_float32, count_whole] if points else []
+    if not points:
+        return []
+    return [*([count_few] if len(points) > 1 else []), count_float32, count_whole]
 
 
 def _choose_points(prepared: PreparedModel, name: str, number: int, traced: TracedModel | None = None) -> Points:

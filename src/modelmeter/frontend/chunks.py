@@ -15,6 +15,7 @@ from sympy.core.relational import Relational
 from transformers import PreTrainedConfig
 
 from modelmeter.dimensions.functions import CeilDiv, Size
+from modelmeter.frontend.configs.values import find_value
 from modelmeter.frontend.records import EVERYWHERE, TracedForward
 from modelmeter.frontend.substitution import Substitution
 from modelmeter.frontend.windows import LEAST_WINDOW, TracedRegion
@@ -56,7 +57,7 @@ _LENGTHS: Final = ("chunk_size", "mamba_chunk_size")
 def guess_chunks(config: PreTrainedConfig) -> tuple[int, ...]:
     """Return the lengths of chunks that a config names; whether there are such, the guards of a trace say."""
     text = config.get_text_config(decoder=True)
-    found = (getattr(text, name, None) for name in _LENGTHS)
+    found = (find_value(text, name) for name in _LENGTHS)
     return tuple(sorted({length for length in found if type(length) is int and length >= LEAST_WINDOW}))
 
 

@@ -60,7 +60,7 @@ class TracedCompilation:
 
     compiled: CompiledModel
     traced: TracedModel
-    check: Callable[[], tuple[Checked, ...]]
+    _check: Callable[[], tuple[Checked, ...]]
     page_rule: PageRule | None = None
     assumed: Mapping[str, Any] = field(factory=dict)
     max_position_embeddings: int | None = None
@@ -68,8 +68,8 @@ class TracedCompilation:
 
     @property
     def checked(self) -> tuple[Checked, ...]:
-        """All that was checked; as ``check``."""
-        return self.check()
+        """All that was checked, which is waited for when it is first asked for; a count may differ then."""
+        return self._check()
 
     def to_record(self) -> dict[str, Any]:
         """Return what was checked, as it stands beside the evaluators."""
